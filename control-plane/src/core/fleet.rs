@@ -62,14 +62,14 @@ pub struct Fleet {
     followed_since: u64,
     routing: RoutingTable,
     servers: BTreeMap<ServerId, FleetServer>,
-    strays: HashMap<ServerId, ServerlessHealth>,
+    serverless: HashMap<ServerId, ServerlessHealth>,
     tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
     records: RecordIndex,
     zombies: ZombieIndex,
     aliases: ServerAliases,
-    bare: UnscopedMeetings,
+    unscoped: UnscopedMeetings,
     voice: VoiceIndex,
-    tombstones: RemovalLog,
+    removals: RemovalLog,
     ended: EndedInstances,
 }
 
@@ -107,14 +107,14 @@ impl Fleet {
             followed_since: 0,
             routing: RoutingTable::empty(Revision::new(epoch, 0)),
             servers: BTreeMap::new(),
-            strays: HashMap::new(),
+            serverless: HashMap::new(),
             tenants: BTreeMap::new(),
             records: RecordIndex::default(),
             zombies: ZombieIndex::default(),
             aliases: ServerAliases::default(),
-            bare: UnscopedMeetings::default(),
+            unscoped: UnscopedMeetings::default(),
             voice: VoiceIndex::default(),
-            tombstones: RemovalLog::default(),
+            removals: RemovalLog::default(),
             ended: EndedInstances::default(),
         }
     }
@@ -162,7 +162,7 @@ impl Fleet {
                 server.observe_health(&self.policy, now);
             }
         }
-        self.tombstones.prune(now, self.policy.interval * 6);
+        self.removals.prune(now, self.policy.interval * 6);
         let delta = self.route_changes(&touched, revision);
         self.routing.apply(&delta).expect("the delta was made from this very table");
         delta
@@ -185,7 +185,7 @@ impl Fleet {
             FleetEvent::Health(id, stored) => {
                 match self.servers.get_mut(&id) {
                     Some(server) => server.health_record = stored,
-                    None => self.strays.entry(id.clone()).or_default().health = stored,
+                    None => self.serverless.entry(id.clone()).or_default().health = stored,
                 }
                 touched.servers.insert(id);
             }
@@ -202,14 +202,14 @@ impl Fleet {
                             stored.as_ref().is_some_and(|stored| stored.modified > self.begun);
                         server.set_sample(stored, &self.policy, now);
                     }
-                    None => self.strays.entry(id.clone()).or_default().sample = stored,
+                    None => self.serverless.entry(id.clone()).or_default().sample = stored,
                 }
                 touched.sampled.insert(id);
             }
             FleetEvent::Freshness(id, stored) => {
                 match self.servers.get_mut(&id) {
                     Some(server) => server.set_freshness(stored, now),
-                    None => self.strays.entry(id.clone()).or_default().freshness = stored,
+                    None => self.serverless.entry(id.clone()).or_default().freshness = stored,
                 }
                 touched.sampled.insert(id);
             }
@@ -223,16 +223,16 @@ impl Fleet {
             FleetEvent::Record(key, stored) => {
                 let record = stored.as_ref().map(|stored| &stored.value);
                 let names = record.and_then(|record| Some((record.state.internal_id()?, &record.server)));
-                self.bare.set(FleetKey::Record(key.clone()), &key, names);
+                self.unscoped.set(FleetKey::Record(key.clone()), &key, names);
                 self.fold_record(revision, &key, stored, now);
                 touched.meetings.insert(key);
             }
             FleetEvent::Zombie(key, stored) => {
                 let instance = stored.as_ref().and_then(|stored| stored.value.internal_id.as_ref());
                 let names = instance.map(|instance| (instance, &key.server));
-                self.bare.set(FleetKey::Zombie(key.clone()), &key.meeting, names);
+                self.unscoped.set(FleetKey::Zombie(key.clone()), &key.meeting, names);
                 if stored.is_none() {
-                    self.tombstones.zombie_removed(key.clone(), revision, now);
+                    self.removals.zombie_removed(key.clone(), revision, now);
                 }
                 self.zombies.set(key, stored, now);
             }
@@ -250,7 +250,7 @@ impl Fleet {
         match (stored, self.servers.get_mut(id)) {
             (Some(stored), Some(server)) => server.set_server(stored),
             (Some(stored), None) => {
-                let stray = self.strays.remove(id).unwrap_or_default();
+                let stray = self.serverless.remove(id).unwrap_or_default();
                 let mut server = FleetServer::new(stored);
                 server.health_record = stray.health;
                 self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
@@ -266,12 +266,12 @@ impl Fleet {
                     self.servers.remove(id)
                 {
                     self.aliases.sampled(id, sample.as_ref().map(|stored| &stored.value), None);
-                    self.strays.insert(id.clone(), ServerlessHealth { health, sample, freshness });
+                    self.serverless.insert(id.clone(), ServerlessHealth { health, sample, freshness });
                 }
                 self.recount(id, now);
             }
             (None, None) => {}
         }
-        self.strays.retain(|_, stray| !stray.is_empty());
+        self.serverless.retain(|_, stray| !stray.is_empty());
     }
 }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn i10_an_epoch_that_lasts_awaits_nothing_that_an_edge_names() {
+    fn i10_an_epoch_that_lasts_awaits_no_name_of_an_edge() {
         let (now, empty) = (std::time::Instant::now(), Fleet::new(8, Policy::default()));
         let mut awaited = UnpolledAfterLoss::default();
         awaited.begin(&empty, EpochAge::Old, now);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn i10_a_server_that_a_record_names_is_awaited_although_nobody_knew_it() {
+    fn i10_a_server_that_a_record_names_is_awaited_although_no_replica_knew_it() {
         let mut bench = testkit::FleetBench::with_servers(Policy::default(), &["a"]);
         let (now, mut awaited) = (bench.now.instant, UnpolledAfterLoss::default());
         awaited.begin(&Fleet::new(8, Policy::default()), EpochAge::Young, now);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn f8_nothing_is_forgotten_where_the_operator_says_so_or_of_another_history() {
+    fn f8_history_is_kept_on_the_operators_order_and_after_a_new_epoch() {
         let start = Instant::now();
         let mut off = HistoryHorizon::new(Duration::ZERO);
         assert_eq!(off.pass(Revision::new(7, 5), start), None);

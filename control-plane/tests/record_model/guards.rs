@@ -36,7 +36,7 @@ fn h8_without_the_internal_id_a_late_end_hits_a_newer_instance() {
 }
 
 #[test]
-fn i2_without_naming_what_ended_a_late_report_takes_a_newer_meeting_out() {
+fn i2_without_the_ended_instance_a_late_report_takes_a_newer_meeting_out() {
     breaks(Bounds { creates: 3, app_ends: 1, reliable: true, ..CALM }, &[Guard::Named], "I2, I3");
 }
 
@@ -51,7 +51,7 @@ fn h13_without_return_and_restoration_a_superseded_meeting_is_never_routed_again
 }
 
 #[test]
-fn h6_without_looking_for_what_nobody_knows_a_late_request_leaks() {
+fn h6_without_looking_for_unknown_instances_a_late_request_leaks() {
     breaks(BASE, &[Guard::UnknownButOurs], "I4");
 }
 
@@ -61,7 +61,7 @@ fn a5_without_comparing_create_times_a_late_answer_replaces_a_newer_instance() {
 }
 
 #[test]
-fn h8_without_waiting_for_its_replacement_a_meeting_is_ended_for_nothing() {
+fn h8_without_waiting_for_its_replacement_a_meeting_is_ended_in_vain() {
     breaks(BASE, &[Guard::ConfirmFirst], "I2, I3");
 }
 
@@ -76,14 +76,14 @@ fn i7_without_guarding_the_choice_a_meeting_is_placed_on_an_offline_server() {
 }
 
 #[test]
-fn i7_without_guarding_what_was_seen_a_replica_that_is_behind_undoes_newer_writes() {
+fn i7_without_guards_of_the_seen_values_a_replica_that_is_behind_undoes_newer_writes() {
     breaks(BEHIND, &[Guard::Seen], "I2");
 }
 
 /// The fence is masked: the values that a deposed leader saw have changed by the time that it could do
 /// harm, so that its plans are refused for that reason, too. Without both guards its writes succeed.
 #[test]
-fn x3_without_fence_and_guards_a_deposed_leader_undoes_what_its_successor_wrote() {
+fn x3_without_fence_and_guards_a_deposed_leader_undoes_its_successors_writes() {
     breaks(DEPOSED, &[Guard::Fence, Guard::SeenByLeader], "I4");
     let small = Bounds { creates: 1, own_ends: 1, ..DEPOSED };
     holds_without(&[Guard::Fence], small, DEPOSED);
@@ -96,7 +96,7 @@ fn x3_without_the_mark_a_deposed_leader_ends_a_meeting_that_was_placed_since() {
 }
 
 #[test]
-fn a8_without_waiting_for_online_a_superseded_meeting_routes_to_a_server_that_answers_nobody() {
+fn a8_without_waiting_for_online_a_superseded_meeting_routes_to_a_server_that_does_not_answer() {
     let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, ..BASE };
     breaks(slow, &[Guard::Green], "A8");
 }
@@ -112,19 +112,19 @@ fn i2_without_looking_for_our_mark_a_meeting_of_another_balancer_is_ended() {
 }
 
 #[test]
-fn s6_without_minding_what_arrives_a_drained_server_takes_a_live_meeting_with_it() {
+fn s6_without_the_arrival_guard_a_drained_server_takes_a_live_meeting_with_it() {
     let behind = Bounds { cordons: 1, own_ends: 1, second: Second::Behind, ..CALM };
     breaks(behind, &[Guard::Arrival], "I2, I3");
 }
 
 #[test]
-fn h15_without_giving_up_what_waits_a_superseded_meeting_stays_on_a_disabled_server() {
+fn h15_without_dropping_waiting_zombies_a_superseded_meeting_stays_on_a_disabled_server() {
     let panic = Bounds { panics: 1, ..BASE };
     breaks(panic, &[Guard::GivenUp], "I4");
 }
 
 #[test]
-fn a5_without_zombie_ttl_what_is_only_away_is_given_up() {
+fn a5_without_zombie_ttl_the_meetings_of_an_unreachable_server_are_dropped() {
     breaks(Bounds { sweeps: 1, ..BASE }, &[Guard::Ttl], "I4");
 }
 

@@ -56,8 +56,8 @@ fn h6_h8_h11_h13_two_creates_while_a_server_becomes_offline_and_meetings_end() {
 
 #[test]
 fn h4_supersede_of_a_meeting_on_an_unhealthy_server() {
-    let yellow = Bounds { supersedes: 1, own_ends: 0, unhealthy_threshold: 2, ..BASE };
-    holds(yellow, Bounds { faults: 2, own_ends: 1, ..yellow });
+    let unhealthy = Bounds { supersedes: 1, own_ends: 0, unhealthy_threshold: 2, ..BASE };
+    holds(unhealthy, Bounds { faults: 2, own_ends: 1, ..unhealthy });
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn s6_a_server_is_drained_while_an_operator_names_its_meetings() {
 }
 
 #[test]
-fn a8_a_superseded_meeting_routes_again_only_at_online() {
+fn a8_a_superseded_meeting_routes_again_only_when_its_server_is_online() {
     let slow = Bounds { healthy_threshold: 2, unhealthy_threshold: 2, supersedes: 1, reliable: true, ..BASE };
     holds(slow, Bounds { faults: 2, reliable: false, ..slow });
 }

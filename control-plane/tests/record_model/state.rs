@@ -239,11 +239,11 @@ pub(crate) fn bit(instance: u8) -> u16 {
 impl State {
     /// A cluster of two online servers, led by `leader`, on which so many unmarked meetings run.
     pub(crate) fn start(leader: u8, foreign: u8, healthy_threshold: u8, aliased: bool) -> Self {
-        let green = Some(Counters { recover: healthy_threshold, error: 0 });
+        let online = Some(Counters { recover: healthy_threshold, error: 0 });
         let (admin, empty) = ([Admin::Enabled; 2], [false; 2]);
         let unmarked = (1..=foreign).fold(0, |set, instance| set | bit(instance));
         Self {
-            store: View { rec: None, zom: [None; 2], admin, empty, health: [green; 2] },
+            store: View { rec: None, zom: [None; 2], admin, empty, health: [online; 2] },
             lag: None,
             leader,
             live: [u8::from(foreign > 0), if foreign > 1 { 2 } else { u8::from(aliased && foreign > 0) }],
@@ -297,7 +297,7 @@ impl State {
     }
 
     /// Loses every request, answer and `end` that is under way, and each poll.
-    pub(crate) fn lose_what_travels(&mut self) {
+    pub(crate) fn lose_messages(&mut self) {
         (self.orphans, self.ends, self.polls, self.app_end) = ([0; 2], [0; 2], [[None; 2]; 2], None);
     }
 }

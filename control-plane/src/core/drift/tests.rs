@@ -48,7 +48,7 @@ fn f6_a_poll_that_saw_the_same_writes_its_watermark_and_no_more() {
 
 /// The table, row by row.
 #[test]
-fn f6_what_placement_records_and_limits_need_is_written_at_once() {
+fn f6_values_for_placement_records_and_limits_are_written_at_once() {
     let bench = bench(&[("m", 40), ("n", 30)]);
     let base = || crowds(9, &[("m", 40), ("n", 30)]);
     let changed = |change: &dyn Fn(&mut ServerSample)| {
@@ -144,7 +144,7 @@ fn f11_a_watermark_ends_reservations_and_says_how_old_the_sample_is_as_a_sample_
 }
 
 #[test]
-fn f9_a_watermark_says_nothing_of_a_sample_that_was_written_after_it() {
+fn f9_a_watermark_is_no_evidence_about_a_sample_that_was_written_after_it() {
     let mut bench = bench(&[]);
     bench.write(PlanWrite::Freshness(sid("a"), SampleFreshness { watermark: 9_000 }));
     bench.write(PlanWrite::Sample(sid("a"), crowds(5, &[])));
@@ -164,7 +164,7 @@ proptest! {
     /// Users come and go poll by poll; the stored sample never differs from the truth by more than its
     /// bound.
     #[test]
-    fn f6_what_is_stored_is_never_further_off_than_its_bound(
+    fn f6_a_stored_value_is_never_further_off_than_its_bound(
         start in proptest::collection::vec(0..200_u32, 1..6),
         steps in proptest::collection::vec(proptest::collection::vec(-6_i64..7, 6), 1..40),
         min_users in 0..40_u32,

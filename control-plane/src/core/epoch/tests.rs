@@ -13,7 +13,7 @@ fn brought(revision: Revision, key: &HistoryKey) -> EpochEvidence {
 
 /// The table, row by row.
 #[test]
-fn i10_an_epoch_ends_by_evidence_and_by_nothing_else() {
+fn i10_an_epoch_ends_only_by_evidence() {
     let key = store_key();
     let at = |seq| Revision::new(EPOCH.number, seq);
     let rows = [

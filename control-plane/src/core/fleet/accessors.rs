@@ -166,7 +166,7 @@ impl Fleet {
     /// Visits the servers on which an unscoped meeting of another tenant, or a zombie of one, has
     /// the name that `meeting` would have there (ADR 12).
     pub fn namesakes_of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {
-        self.bare.namesakes_of(meeting)
+        self.unscoped.namesakes_of(meeting)
     }
 
     /// Counts the zombies on one server, in every state.
@@ -184,14 +184,14 @@ impl Fleet {
     /// that a poll with this watermark is no evidence about it (H11).
     pub fn record_changed_since(&self, key: &MeetingKey, watermark: u64) -> bool {
         let written = self.record(key).map(|stored| stored.modified);
-        written.max(self.tombstones.record(key)).is_some_and(|revision| revision > watermark)
+        written.max(self.removals.record(key)).is_some_and(|revision| revision > watermark)
     }
 
     /// Returns whether the zombie of `key` was written or removed after revision `watermark`, so
     /// that a poll with this watermark is no evidence about it.
     pub fn zombie_changed_since(&self, key: &ZombieKey, watermark: u64) -> bool {
         let written = self.zombie(key).map(|stored| stored.modified);
-        written.max(self.tombstones.zombie(key)).is_some_and(|revision| revision > watermark)
+        written.max(self.removals.zombie(key)).is_some_and(|revision| revision > watermark)
     }
 
     /// Returns whether a server is polled: it is not disabled, or zombies are left there that have

@@ -35,17 +35,17 @@ impl Fleet {
         match key {
             FleetKey::Server(id) => server(id).map(|server| server.stored.modified),
             FleetKey::Health(id) => {
-                let stray = || self.strays.get(id)?.health.as_ref();
+                let stray = || self.serverless.get(id)?.health.as_ref();
                 server(id)
                     .map_or_else(stray, |server| server.health_record.as_ref())
                     .map(|stored| stored.modified)
             }
             FleetKey::Sample(id) => {
-                let stray = || self.strays.get(id)?.sample.as_ref();
+                let stray = || self.serverless.get(id)?.sample.as_ref();
                 server(id).map_or_else(stray, |server| server.sample.as_ref()).map(|stored| stored.modified)
             }
             FleetKey::Freshness(id) => {
-                let stray = || self.strays.get(id)?.freshness.as_ref();
+                let stray = || self.serverless.get(id)?.freshness.as_ref();
                 let freshness = server(id).map_or_else(stray, |server| server.freshness.as_ref());
                 freshness.map(|stored| stored.modified)
             }
@@ -63,7 +63,7 @@ impl Fleet {
             let fresh = server.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
             [Some(FleetKey::Server(id.clone())), health, sample, fresh].into_iter().flatten()
         });
-        let strays = self.strays.iter().flat_map(|(id, stray)| {
+        let strays = self.serverless.iter().flat_map(|(id, stray)| {
             let health = stray.health.as_ref().map(|_| FleetKey::Health(id.clone()));
             let sample = stray.sample.as_ref().map(|_| FleetKey::Sample(id.clone()));
             let fresh = stray.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));

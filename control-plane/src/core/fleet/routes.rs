@@ -24,7 +24,7 @@ impl Fleet {
         now: Instant,
     ) {
         if stored.is_none() {
-            self.tombstones.record_removed(key.clone(), revision, now);
+            self.removals.record_removed(key.clone(), revision, now);
         }
         let old = self.records.set(key, stored, now);
         if let Some(instance) = old.as_ref().and_then(|old| old.stored.value.state.internal_id()) {

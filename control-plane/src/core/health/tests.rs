@@ -96,9 +96,9 @@ fn a6_every_property_holds_for_all_thresholds() {
             for ok in [true, false] {
                 let after = poll(&state, ok, &policy);
                 let faded = offline(&state, &policy) && health_of(Some(&after), &policy) == Health::Unhealthy;
-                assert!(!faded, "I6: red to yellow: {state:?}");
+                assert!(!faded, "I6: offline to unhealthy: {state:?}");
                 let skipped = online(&state, &policy) && offline(&after, &policy);
-                assert!(ut == 1 || !skipped, "I6: green to red: {state:?}");
+                assert!(ut == 1 || !skipped, "I6: online to offline: {state:?}");
             }
             let mut state = failed;
             for successes in 1..=ht {
@@ -175,7 +175,7 @@ proptest! {
 }
 
 #[test]
-fn h9_failed_calls_make_online_unhealthy_and_nothing_offline() {
+fn h9_failed_calls_make_an_online_server_unhealthy_and_none_offline() {
     for ut in 1..=6 {
         let policy = policy(3, ut);
         let mut record = health(3, 0);
@@ -204,7 +204,7 @@ fn h9_at_most_one_passive_failure_counts_per_interval() {
 }
 
 #[test]
-fn h10_while_we_suspect_ourselves_nothing_becomes_offline() {
+fn h10_while_we_suspect_ourselves_no_server_becomes_offline() {
     let policy = policy(3, 6);
     let mut record = health(3, 0);
     for _ in 0..20 {
@@ -215,7 +215,7 @@ fn h10_while_we_suspect_ourselves_nothing_becomes_offline() {
     let next = on_poll_failed(Some(&record), &policy, FailureSuspicion::HeldTooLong, "timeout", NOW).unwrap();
     assert!(offline(&next, &policy), "believed after all");
     let still = on_poll_failed(Some(&health(1, 6)), &policy, FailureSuspicion::Us, "timeout", NOW).unwrap();
-    assert!(offline(&still, &policy), "what was red before stays red");
+    assert!(offline(&still, &policy), "an offline server stays offline");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn h17_a_clock_that_was_set_back_does_not_damp_for_ever() {
 }
 
 #[test]
-fn h17_single_failures_hours_apart_cost_nothing() {
+fn h17_single_failures_hours_apart_have_no_consequence() {
     let policy = policy(3, 6);
     let mut record = health(3, 0);
     for hour in 1..50 {
@@ -264,7 +264,7 @@ fn h17_single_failures_hours_apart_cost_nothing() {
 }
 
 #[test]
-fn a_new_server_is_one_success_from_online_and_fails_like_any_other() {
+fn a_new_server_is_one_success_from_online_and_fails_like_others() {
     let policy = policy(3, 6);
     assert_eq!(health_of(None, &policy), Health::Unhealthy);
     assert!(online(&on_poll_ok(None, &policy, NOW).unwrap(), &policy));
@@ -273,7 +273,7 @@ fn a_new_server_is_one_success_from_online_and_fails_like_any_other() {
 }
 
 #[test]
-fn a_threshold_that_is_lowered_strands_nobody() {
+fn a_lowered_threshold_strands_no_server() {
     assert_eq!(health_of(Some(&health(5, 0)), &policy(3, 6)), Health::Online);
     assert_eq!(health_of(Some(&health(0, 6)), &policy(3, 4)), Health::Offline);
 }

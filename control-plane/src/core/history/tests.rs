@@ -46,7 +46,7 @@ fn x4_a_subscriber_gets_one_delta_from_wherever_it_stands() {
 }
 
 #[test]
-fn whoever_is_too_old_too_new_or_of_another_epoch_gets_a_snapshot() {
+fn a_subscriber_too_old_too_new_or_of_another_epoch_gets_a_snapshot() {
     let mut history = RoutingHistory::new(Revision::new(1, 0), 2, 100);
     for seq in 0..5 {
         history.push(delta(seq, seq + 1, &[("m", seq % 2 == 0)]));

@@ -254,7 +254,7 @@ fn e3_no_slow_start_after_unhealthy_nor_when_most_start_together() {
 }
 
 #[test]
-fn e5_an_online_server_is_chosen_before_any_unhealthy_one_whatever_the_loads() {
+fn e5_an_online_server_is_chosen_before_any_unhealthy_one_at_any_load() {
     let mut bench = bench(6);
     for id in ["s00", "s01", "s02", "s03"] {
         bench.unhealthy(id);
@@ -467,7 +467,7 @@ fn replicas_agree_on_every_tie() {
 }
 
 #[test]
-fn disabled_and_cordoned_servers_take_nothing() {
+fn disabled_and_cordoned_servers_take_no_meeting() {
     let mut bench = bench(2);
     let cordoned = Server { admin: AdminState::Cordoned, ..server("s00") };
     assert!(bench.commit(&Plan { guards: vec![], writes: vec![PlanWrite::Server(cordoned)] }));

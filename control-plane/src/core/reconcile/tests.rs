@@ -91,7 +91,7 @@ fn a_meeting_that_is_no_longer_listed_has_ended() {
 }
 
 #[test]
-fn h11_a_poll_removes_nothing_that_was_made_after_it_was_sent() {
+fn h11_a_poll_removes_no_record_that_was_made_after_it_was_sent() {
     let mut bench = bench();
     let before = bench.store.revision;
     write_record(&mut bench, "a", Some("m-1"));
@@ -100,7 +100,7 @@ fn h11_a_poll_removes_nothing_that_was_made_after_it_was_sent() {
 }
 
 #[test]
-fn a_poll_older_than_the_one_applied_says_nothing() {
+fn a_poll_older_than_the_one_applied_is_no_evidence() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     let before = bench.store.revision;
@@ -110,7 +110,7 @@ fn a_poll_older_than_the_one_applied_says_nothing() {
 }
 
 #[test]
-fn i10_the_watermark_of_another_epoch_says_nothing() {
+fn i10_the_watermark_of_another_epoch_is_no_evidence() {
     let mut bench = bench();
     let far_ahead = bench.store.revision + 500;
     bench.write(PlanWrite::Sample(sid("a"), sample(far_ahead, &[])));
@@ -182,7 +182,7 @@ fn h6_a_waiting_zombie_is_left_alone_and_routes_again_once_its_server_is_well() 
 }
 
 #[test]
-fn h6_a_detached_record_is_never_ended_and_nothing_is_written_to_restore_it() {
+fn h6_a_detached_record_is_never_ended_and_returns_without_a_write() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     bench.offline("a");
@@ -190,7 +190,7 @@ fn h6_a_detached_record_is_never_ended_and_nothing_is_written_to_restore_it() {
 }
 
 #[test]
-fn zombie_policy_end_ends_what_comes_back() {
+fn zombie_policy_end_ends_the_meetings_of_a_returning_server() {
     let policy = Policy { zombie_policy: ZombiePolicy::End, ..Policy::default() };
     let mut bench = FleetBench::with_servers(policy, &["a"]);
     write_record(&mut bench, "a", Some("m-1"));
@@ -201,7 +201,7 @@ fn zombie_policy_end_ends_what_comes_back() {
 }
 
 #[test]
-fn h13_a_suspect_zombie_is_whatever_instance_of_the_id_runs_there() {
+fn h13_a_suspect_zombie_is_any_instance_of_the_id_that_runs_there() {
     let mut bench = bench();
     write_record(&mut bench, "b", Some("m-2"));
     write_zombie(&mut bench, ZombieState::Due, None);
@@ -219,7 +219,7 @@ fn a_zombie_is_not_forgotten_by_a_poll_sent_before_it_was_made() {
 }
 
 #[test]
-fn a_marked_meeting_nobody_knows_is_adopted_or_due_when_its_id_lives_elsewhere() {
+fn an_unknown_marked_meeting_is_adopted_or_due_when_its_id_lives_elsewhere() {
     let mut adopting = bench();
     poll(&mut adopting, &[("m", "m-1")]);
     assert_eq!(instance(&adopting), Some(("a".into(), Some("m-1".into()))));

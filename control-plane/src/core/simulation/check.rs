@@ -40,8 +40,8 @@ impl World {
         for server in self.servers() {
             self.catch_up(0);
             self.set_admin(&server, AdminState::Enabled);
-            let green = self.replicas[0].policy().healthy_threshold;
-            let write = PlanWrite::Health(server, health(green, 0));
+            let online = self.replicas[0].policy().healthy_threshold;
+            let write = PlanWrite::Health(server, health(online, 0));
             self.commit(&crate::core::plan::Plan { guards: Vec::new(), writes: vec![write] });
         }
         self.now.instant += std::time::Duration::from_mins(10);

@@ -18,7 +18,7 @@ use crate::core::plan::Stored;
 #[derive(Debug, Clone)]
 pub struct VoiceIndex {
     numbers: BTreeMap<VoiceBridge, Stored<VoiceAssignment>>,
-    /// A meeting has one number; should a foreign hand have given it two, the later one seen.
+    /// A meeting has one number. If another program has written two, the later one counts.
     meetings: HashMap<MeetingKey, VoiceBridge>,
     by_age: BTreeSet<(i64, VoiceBridge)>,
 }

@@ -116,7 +116,7 @@ fn rooms_get_numbers_of_their_range_and_the_same_the_next_time() {
 }
 
 #[test]
-fn without_a_range_nobody_gets_a_number() {
+fn without_a_range_no_meeting_gets_a_number() {
     let mut bench = with_ranges(&[("school", "10000-10099")]);
     let wanting = VoiceWish { wanted: Some(bridge(10_005)), ..VoiceWish::default() };
     assert_eq!(create_wanting(&mut bench, &meeting("firm", "talk"), wanting), None);
@@ -130,7 +130,7 @@ fn without_a_range_nobody_gets_a_number() {
 }
 
 #[test]
-fn what_the_application_asks_for_is_given_where_it_is_free_and_in_range() {
+fn the_requested_number_is_given_if_it_is_free_and_in_range() {
     let mut bench = with_ranges(&[("school", "10000-10099")]);
     let wanting = |number| VoiceWish { wanted: VoiceBridge::new(number), ..VoiceWish::default() };
     let (one, two) = (meeting("school", "one"), meeting("school", "two"));
@@ -195,7 +195,7 @@ fn a_number_that_a_server_refuses_gives_way_to_another() {
 }
 
 #[test]
-fn nobody_is_reached_by_the_number_of_anothers_breakout_room() {
+fn no_meeting_is_reached_by_the_number_of_anothers_breakout_room() {
     let mut bench = with_ranges(&[("school", "12340-12349"), ("firm", "123400-123499")]);
     for n in 0..10 {
         create(&mut bench, &meeting("school", &format!("r{n}"))).unwrap();
@@ -280,7 +280,7 @@ fn a_meeting_that_was_taken_over_keeps_its_number() {
 }
 
 #[test]
-fn callers_reach_the_room_whose_number_it_is_when_a_foreign_meeting_has_it_too() {
+fn callers_reach_the_meeting_of_the_number_when_a_foreign_meeting_has_it_too() {
     let mut bench = with_ranges(&[("school", "10000-10099")]);
     let (one, two) = (meeting("school", "one"), meeting("school", "two"));
     let number = create(&mut bench, &one).unwrap();

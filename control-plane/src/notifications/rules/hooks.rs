@@ -9,7 +9,7 @@ mod owner;
 use std::fmt;
 
 pub use mapping::{EventWording, in_own_words};
-pub use owner::{EventOwner, whose};
+pub use owner::{EventOwner, owner_of};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use usher_model::{
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_called_or_stored_is_refused_by_name() {
+    fn a_value_that_cannot_be_called_or_stored_is_refused_by_name() {
         assert_eq!(registration("https://app.test/cb?x=1").check(), Ok(()));
         let long = format!("https://app.test/{}", "x".repeat(URL_MAX));
         for url in ["", "app.test/cb", "ftp://app.test/", "javascript:alert(1)", long.as_str()] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_hears_what_it_was_registered_for_and_nothing_else() {
+    fn a_hook_hears_only_the_events_it_was_registered_for() {
         let all = registration("https://app.test/");
         let room = key("default", "room");
         assert!(all.wants(&room, "user-joined", false));

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_digits_and_nothing_else() {
+    fn ids_are_digits_only() {
         assert!(DeliveryId::parse(&"0a".repeat(16)).is_ok());
         for text in ["", "abc", &"0A".repeat(16), &"0g".repeat(16), &"0".repeat(33)] {
             assert_eq!(DeliveryId::parse(text), Err(InvalidDeliveryId), "{text}");

@@ -60,12 +60,12 @@ impl Cluster {
                     draft.fail(|| "I6: an offline server became unhealthy".into())
                 }
                 (Health::Online, Health::Offline) if self.bounds.unhealthy_threshold > 1 => {
-                    draft.fail(|| "I6: green turned red at once".into());
+                    draft.fail(|| "I6: an online server became offline at once".into());
                 }
                 _ => {}
             }
             if to == Health::Online && counters.error > 0 {
-                draft.fail(|| "I5: green with errors".into());
+                draft.fail(|| "I5: online with errors".into());
             }
             draft.end(Label(what, server, 0), out);
         }

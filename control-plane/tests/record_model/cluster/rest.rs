@@ -17,7 +17,7 @@ impl Cluster {
 
     fn fault_with(&self, state: &State, disabled_stays: bool) -> Option<String> {
         let mut draft = self.draft(state);
-        draft.state.lose_what_travels();
+        draft.state.lose_messages();
         draft.state.lag = None;
         draft.state.leader = 0;
         for server in SERVERS {

@@ -31,7 +31,7 @@ fn report(callers: &[(&str, &str)], succeeds_elsewhere: bool) -> FailureReport {
 }
 
 #[test]
-fn x6_what_a_failed_call_is_worth_is_the_table() {
+fn x6_the_weight_of_a_failed_call_follows_the_table() {
     let (several, alone) = (bench(&["one", "two", "three"]), bench(&["one"]));
     let no_connection = FailureReport { no_connection: true, ..report(&[], false) };
     let meetings = [("one", "a"), ("one", "b"), ("one", "c"), ("one", "d")];

@@ -48,7 +48,7 @@ fn h4_while_unhealthy_an_id_is_never_placed_elsewhere() {
 }
 
 #[test]
-fn h5_after_offline_the_id_goes_elsewhere_and_the_old_instance_waits_for_the_confirmation() {
+fn h5_the_id_of_an_offline_server_goes_elsewhere_and_the_old_instance_waits_for_the_confirmation() {
     let mut bench = bench();
     active_on_a(&mut bench);
     bench.offline("a");
@@ -181,7 +181,7 @@ fn an_end_takes_the_meeting_out_of_the_table_at_once() {
 }
 
 #[test]
-fn a4_an_end_while_offline_is_kept_for_when_the_server_returns() {
+fn a4_an_end_during_offline_is_kept_until_the_server_returns() {
     let mut bench = bench();
     active_on_a(&mut bench);
     bench.offline("a");

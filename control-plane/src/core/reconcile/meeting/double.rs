@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn i10_what_was_created_after_a_backup_takes_the_id_from_what_the_backup_says() {
+    fn i10_an_instance_created_after_a_backup_takes_the_id_from_the_one_in_the_backup() {
         let mut bench = set_back(Some(record("a", 1, "t")));
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-2".to_owned())));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn i2_nothing_is_ended_on_the_word_of_an_earlier_epoch() {
+    fn i2_no_instance_is_ended_on_the_evidence_of_an_earlier_epoch() {
         let mut bench = set_back(Some(record("a", 5, "t")));
         polled(&mut bench, "b", "i-2");
         assert!(!due(&bench, "a") && !due(&bench, "b"), "`a` was not asked yet");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn i2_what_is_left_on_a_server_that_is_enabled_again_takes_no_id() {
+    fn i2_an_instance_left_on_a_server_that_is_enabled_again_takes_no_id() {
         let mut bench = set_back(None);
         for server in ["a", "b"] {
             bench.write(PlanWrite::Sample(sid(server), sample(bench.store.revision, &[])));

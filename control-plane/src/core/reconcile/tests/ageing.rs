@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
+fn entries_too_old_or_without_a_server_are_swept_away() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
@@ -21,7 +21,7 @@ fn what_is_too_old_or_has_lost_its_server_is_swept_away() {
 }
 
 #[test]
-fn i10_what_is_on_a_server_that_is_awaited_is_kept() {
+fn i10_records_on_an_awaited_server_are_kept() {
     let mut bench = bench();
     write_record(&mut bench, "gone", Some("m-1"));
     let zombie_key = ZombieKey { meeting: key("n"), server: sid("gone") };

@@ -103,7 +103,7 @@ fn i2_a_zombie_of_one_entry_is_none_once_a_record_names_it_by_the_other() {
 }
 
 #[test]
-fn what_was_given_up_by_one_entry_is_ended_by_the_other_and_not_adopted() {
+fn a_zombie_of_one_entry_is_ended_by_the_other_and_not_adopted() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Due, Some("m-7"));
     bench.offline("a");
@@ -129,7 +129,7 @@ fn i2_an_end_that_is_about_to_be_sent_yields_to_a_record_that_names_its_instance
 }
 
 #[test]
-fn s6_a_cordoned_second_entry_is_empty_although_it_lists_what_lives_on_the_first() {
+fn s6_a_cordoned_second_entry_is_empty_although_it_lists_the_meetings_of_the_first() {
     let mut bench = bench();
     write_record(&mut bench, "b", Some("m-7"));
     bench.write(PlanWrite::Server(Server { admin: AdminState::Cordoned, ..server("a") }));

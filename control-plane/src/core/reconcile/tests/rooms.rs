@@ -61,7 +61,7 @@ fn a_room_that_was_superseded_is_ended_when_its_server_is_back() {
 }
 
 #[test]
-fn what_a_record_names_lives_whatever_the_server_calls_it() {
+fn the_instance_of_a_record_lives_under_any_name_on_the_server() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     grow_old(&mut bench);

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_public_addresses_is_reached() {
+    fn only_public_addresses_are_reached() {
         let allowed = AllowedAddresses::default();
         for public in
             ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2a00:1450::1", "64:ff9b::808:808", "::ffff:8.8.8.8"]

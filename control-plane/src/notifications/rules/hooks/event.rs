@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mapped_events_say_whose_they_are() {
+    fn mapped_events_name_their_owner() {
         let events = r#"[{"data":{"type":"event","id":"meeting-created","attributes":{"meeting":
             {"internal-meeting-id":"ab-1","external-meeting-id":"school~room","parent-id":"bbb-none",
             "metadata":{"usher-tenant":"school","x":"\ud800"}}},"event":{"ts":1700000000000}}},
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_of_objects_is_refused_and_nothing_panics() {
+    fn a_text_that_is_no_array_of_objects_is_refused_without_a_panic() {
         for text in ["", "{}", "[1]", "[{}", "[[]]", "null", "[{}]x"] {
             assert_eq!(split(text), Err(InvalidEvents), "{text}");
         }

@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_changed_is_the_value_and_nothing_else(
+        fn only_the_value_is_changed(
             texts in prop::collection::vec("school~room|[a-z\"\\\\\u{e9}]{0,6}", 0..6),
         ) {
             let value = serde_json::json!({ "a": texts, "b": { "c": texts.first() } });

@@ -20,7 +20,7 @@ pub struct EventOwner {
 }
 
 /// Returns the meeting that an event from `server` is of; none when it is of no tenant.
-pub fn whose(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> Option<EventOwner> {
+pub fn owner_of(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> Option<EventOwner> {
     let by_instance = || fleet.instance_on(server, event.internal.as_ref()?);
     let Some(external) = event.external.as_deref() else {
         let meeting = by_instance()?;

@@ -16,8 +16,8 @@ use crate::notifications::{
         delivery::{Delivery, DeliveryForm},
         hooks::{
             EventOwner, EventWording, RegisteredHook, delivery_of,
-            event::{EventFacts, facts, split},
-            in_own_words, whose,
+            event::{self, EventFacts, split},
+            in_own_words, owner_of,
         },
         ids::{DeliveryId, HookId},
     },
@@ -60,22 +60,22 @@ impl WebhookRegistry {
         let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
         let mut all = Vec::new();
         for event in events {
-            let told = facts(event);
-            let found = self.find(arrival.server, &told).await?;
-            let Some((whose, host)) = found else {
-                debug!(server = %arrival.server, event = told.name, "event without an owner dropped");
+            let facts = event::facts(event);
+            let found = self.find(arrival.server, &facts).await?;
+            let Some((owner, host)) = found else {
+                debug!(server = %arrival.server, event = facts.name, "event without an owner dropped");
                 self.metrics.event(EventFate::Foreign);
                 continue;
             };
-            let hooks = self.book.wanting(&whose.meeting, &told.name, arrival.raw);
+            let hooks = self.book.wanting(&owner.meeting, &facts.name, arrival.raw);
             if hooks.is_empty() {
                 self.metrics.event(EventFate::Unwanted);
                 continue;
             }
             let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
-            let body = body(key.as_ref(), event, &whose, host, arrival.timestamp);
+            let body = body(key.as_ref(), event, &owner, host, arrival.timestamp);
             let deliveries =
-                hooks.into_iter().map(|hook| self.delivery(&arrival, event, &told, &whose, hook, &body));
+                hooks.into_iter().map(|hook| self.delivery(&arrival, event, &facts, &owner, hook, &body));
             all.extend(deliveries);
         }
         let (accepted, turned_away) = self.deliveries.accept_events(all).await?;
@@ -89,16 +89,16 @@ impl WebhookRegistry {
     async fn find(
         &self,
         server: &ServerId,
-        told: &EventFacts,
+        facts: &EventFacts,
     ) -> Result<Option<(EventOwner, Option<String>)>, WebhookError> {
         let look = || {
             self.fleet.read(|fleet| {
-                let Some(whose) = whose(fleet, server, told) else {
+                let Some(owner) = owner_of(fleet, server, facts) else {
                     let settling = fleet.server(server).is_some_and(|server| server.pending() > 0);
                     return Err(settling);
                 };
-                let host = fleet.tenant(&whose.meeting.tenant).and_then(|stored| stored.value.hosts.first());
-                Ok((whose, host.cloned()))
+                let host = fleet.tenant(&owner.meeting.tenant).and_then(|stored| stored.value.hosts.first());
+                Ok((owner, host.cloned()))
             })
         };
         if let Ok(found) = look() {
@@ -125,15 +125,15 @@ impl WebhookRegistry {
         &self,
         arrival: &ServerEvents<'_>,
         event: &str,
-        told: &EventFacts,
-        whose: &EventOwner,
+        facts: &EventFacts,
+        owner: &EventOwner,
         hook: (HookId, RegisteredHook),
         body: &str,
     ) -> (DeliveryId, Delivery) {
         let (id, registration) = hook;
         let now_ms = self.wall.now_ms();
         let delivery = Delivery {
-            meeting: whose.meeting.clone(),
+            meeting: owner.meeting.clone(),
             server: arrival.server.clone(),
             kind: CallbackKind::Webhook,
             form: DeliveryForm::Webhook,
@@ -146,7 +146,7 @@ impl WebhookRegistry {
             retries_asked: 0,
             hook: Some(id.clone()),
             said_again: 0,
-            order_ms: if told.at_ms > 0 { told.at_ms } else { now_ms.max(1) },
+            order_ms: if facts.at_ms > 0 { facts.at_ms } else { now_ms.max(1) },
         };
         (delivery_of(&id, arrival.server.as_str(), event), delivery)
     }
@@ -161,7 +161,7 @@ impl WebhookRegistry {
 fn body(
     key: Option<&CallbackKey>,
     event: &str,
-    whose: &EventOwner,
+    owner: &EventOwner,
     domain: String,
     timestamp: &str,
 ) -> String {
@@ -169,10 +169,10 @@ fn body(
     // users write into events too.
     let address = |name: &str, url: &str| {
         let state = key?.open(url.rsplit_once(PATH)?.1).ok()?;
-        let is_own = state.is_for(&whose.meeting.tenant, &format!("meta_{name}"));
+        let is_own = state.is_for(&owner.meeting.tenant, &format!("meta_{name}"));
         is_own.then(|| state.url.unwrap_or_default())
     };
-    let own = whose.meeting.meeting.as_str();
-    let event = in_own_words(event, &EventWording { on_server: &whose.on_server, own, address: &address });
+    let own = owner.meeting.meeting.as_str();
+    let event = in_own_words(event, &EventWording { on_server: &owner.on_server, own, address: &address });
     WebhookPost { domain, events: format!("[{event}]"), timestamp: timestamp.to_owned() }.form()
 }

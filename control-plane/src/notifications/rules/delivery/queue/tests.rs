@@ -70,7 +70,7 @@ fn an_application_that_is_down_for_ten_minutes_gets_everything_in_order() {
 }
 
 #[test]
-fn what_is_not_taken_is_given_up_after_its_time_and_not_before() {
+fn a_delivery_that_is_not_taken_expires_after_its_time_and_not_before() {
     let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     queue.upsert(id(1), seen(lane(1, 0), 1), start);
     queue.upsert(id(2), seen(lane(2, 0), 2), start);
@@ -112,7 +112,7 @@ fn an_operator_has_it_tried_at_once() {
 }
 
 #[test]
-fn what_is_dropped_while_it_is_tried_needs_no_write_and_holds_nobody_up() {
+fn a_delivery_dropped_during_an_attempt_needs_no_write_and_delays_no_other() {
     let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
     queue.upsert(id(1), seen(lane(1, 0), 1), now);
     queue.upsert(id(2), seen(lane(1, 0), 2), now);

@@ -32,7 +32,7 @@ fn perform(hooks: &mut Vec<ListedHook>, steps: &[HookStep], next: &mut u32) {
 proptest! {
     /// K1, K2: for any hooks on a server, and any call that is lost on the way.
     #[test]
-    fn whatever_a_server_has_it_comes_to_have_what_is_wanted_and_then_rests(
+    fn a_server_with_any_hooks_gets_the_wanted_ones_and_then_needs_no_step(
         before in prop::collection::vec(
             (prop_oneof![Just("our1"), Just("our2"), Just("our3"), Just("theirs")], any::<bool>(), any::<bool>()), 0..30),
         wanted in prop::collection::btree_map(prop_oneof![Just("our1"), Just("our2")], any::<bool>(), 0..3),
@@ -76,7 +76,7 @@ fn a_new_address_stands_before_the_old_one_goes() {
 }
 
 #[test]
-fn what_is_wanted_is_what_anybody_registered() {
+fn a_server_needs_the_hooks_of_all_registrations() {
     let registration = |raw| RegisteredHook {
         tenant: usher_model::id::TenantId::default_tenant(),
         url: "https://app.test/".into(),
@@ -121,7 +121,7 @@ fn servers_are_looked_at_when_they_come_change_return_and_once_a_period() {
 }
 
 #[test]
-fn a_server_lacks_its_hooks_until_it_was_seen_to_have_what_is_wanted_of_it() {
+fn a_server_lacks_its_hooks_until_it_was_seen_with_the_wanted_ones() {
     let (mut keeper, now) = (KeeperSchedule::new(PERIOD), Instant::now());
     let more = WantedHooks { raw: true, ..MAPPED };
     let fleet = |wish| [subject("a", wish, true), subject("b", wish, false), subject("c", wish, true)];

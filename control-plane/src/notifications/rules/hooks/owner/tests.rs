@@ -51,11 +51,11 @@ fn event(external: &str, instance: &str) -> EventFacts {
 }
 
 fn of(bench: &FleetBench, server: &str, event: &EventFacts) -> Option<String> {
-    whose(&bench.fleet, &sid(server), event).map(|whose| whose.meeting.to_string())
+    owner_of(&bench.fleet, &sid(server), event).map(|owner| owner.meeting.to_string())
 }
 
 #[test]
-fn events_belong_to_the_tenant_whose_meeting_it_is_and_to_nobody_else() {
+fn events_belong_to_the_tenant_of_the_meeting_alone() {
     let bench = bench();
     assert_eq!(of(&bench, "a", &event("room", "i-1")).as_deref(), Some("default/room"));
     assert_eq!(of(&bench, "b", &event("room", "i-9")), None, "somebody else's, on another server");
