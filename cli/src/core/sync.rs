@@ -147,14 +147,14 @@ pub fn plan(current: &[CurrentServer], wanted: &[ServerSpec], mode: SyncMode) ->
     for (id, server) in current.into_iter().filter(|(id, _)| !wanted.contains_key(id)) {
         match mode {
             SyncMode::Cordon | SyncMode::Force if server.meetings == 0 => {
-                changes.push(FleetChange::Remove(id.clone()))
+                changes.push(FleetChange::Remove(id.clone()));
             }
             SyncMode::Cordon if server.admin == AdminState::Enabled => {
-                changes.push(FleetChange::Cordon(id.clone()))
+                changes.push(FleetChange::Cordon(id.clone()));
             }
             SyncMode::Keep | SyncMode::Cordon => {}
             SyncMode::Force => {
-                changes.extend([FleetChange::Panic(id.clone()), FleetChange::Remove(id.clone())])
+                changes.extend([FleetChange::Panic(id.clone()), FleetChange::Remove(id.clone())]);
             }
         }
     }
@@ -175,7 +175,7 @@ fn adjust(server: &CurrentServer, spec: &ServerSpec) -> Vec<FleetChange> {
     }
     match (spec.enabled, server.admin) {
         (true, AdminState::Cordoned | AdminState::Disabled) => {
-            changes.push(FleetChange::Enable(spec.id.clone()))
+            changes.push(FleetChange::Enable(spec.id.clone()));
         }
         // Cordoned, not disabled, as in Scalelite: a list that switches a server off never ends a meeting (S5).
         (false, AdminState::Enabled) => changes.push(FleetChange::Cordon(spec.id.clone())),

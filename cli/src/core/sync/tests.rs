@@ -100,10 +100,10 @@ fn carry_out(fleet: &mut BTreeMap<ServerId, CurrentServer>, changes: &[FleetChan
                 server.tags = update.tags.clone().unwrap_or(server.tags.clone());
             }
             FleetChange::Enable(id) => {
-                fleet.get_mut(id).expect("is in the fleet").admin = AdminState::Enabled
+                fleet.get_mut(id).expect("is in the fleet").admin = AdminState::Enabled;
             }
             FleetChange::Cordon(id) => {
-                fleet.get_mut(id).expect("is in the fleet").admin = AdminState::Cordoned
+                fleet.get_mut(id).expect("is in the fleet").admin = AdminState::Cordoned;
             }
             FleetChange::Panic(id) => {
                 let server = fleet.get_mut(id).expect("is in the fleet");

@@ -57,7 +57,7 @@ impl Cluster {
             let (from, to) = (self.health(&state.store, server), self.health(&draft.state.store, server));
             match (from, to) {
                 (Health::Offline, Health::Unhealthy) => {
-                    draft.fail(|| "I6: an offline server became unhealthy".into())
+                    draft.fail(|| "I6: an offline server became unhealthy".into());
                 }
                 (Health::Online, Health::Offline) if self.bounds.unhealthy_threshold > 1 => {
                     draft.fail(|| "I6: an online server became offline at once".into());

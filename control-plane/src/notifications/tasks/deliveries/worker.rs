@@ -128,7 +128,7 @@ impl DeliveryWorker {
             match work {
                 QueueWork::Try(id) => self.attempt(id),
                 QueueWork::Expire(id) => {
-                    self.settle(id, DeliveryStep::Expired, "its application was down to the end")
+                    self.settle(id, DeliveryStep::Expired, "its application was down to the end");
                 }
             }
         }
