@@ -1,11 +1,12 @@
-//! Turns the result of a poll into the writes and ends that follow (requirements A5).
+//! Turns the list of a poll into the writes and `end` calls that it requires (requirements A5).
 //!
-//! Only the leader reconciles, and only after a well-formed answer: a failed poll removes no record
-//! (I8, H12). Every plan is committed with the leader's fencing token. A refused plan needs no care:
-//! the next poll decides again.
+//! Only the leader reconciles, and only after a well-formed answer: a failed poll removes no
+//! meeting (I8, H12). Every plan is committed with the leader's fencing token. A refused plan is
+//! not retried, because the next poll decides again.
 //!
-//! The watermark of a sample is the revision that its replica had applied before the poll was sent. The
-//! poll cannot have seen a later write, so that the absence of a meeting proves no end (H11).
+//! The watermark of a sample is the revision that the leader had applied before it sent the poll.
+//! The poll cannot have seen a meeting that was recorded later, so the absence of that meeting from
+//! the list is no evidence that it ended (H11, ADR 2).
 
 mod answers;
 mod listing;
@@ -35,68 +36,71 @@ use crate::core::{
     plan::Plan,
 };
 
-/// Plans one poll may lead to; the rest waits for the next (C7).
+/// Maximum of plans of one poll; the remaining meetings wait for the next poll (C7).
 const MOST_PLANS: usize = 2_000;
-/// `end` calls one poll may lead to.
+/// Maximum of `end` calls of one poll (C7).
 const MOST_ENDS: usize = 500;
-/// Answers of `getMeetingInfo` one poll may ask for.
+/// Maximum of `getMeetingInfo` calls of one poll (C7).
 const MOST_VERIFIED: usize = 100;
 
-/// An instance to be ended. First `mark` is committed, with the fencing token, unless it is empty;
-/// only then, and while the lease allows it (X3), `end` is sent, by the internal id alone.
+/// An instance to be ended. First `mark` is committed with the fencing token, unless it is empty.
+/// Only then, and while the lease allows it (X3), `end` is sent with the internal id alone, so that
+/// it cannot hit a newer meeting of the same id (I2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceEnd {
-    /// Writes down that an `end` may be on its way.
+    /// Moves the zombie to *ending*, which records that an `end` may be on its way; empty if it is
+    /// marked already.
     pub mark: Plan,
-    /// Zombie of the instance.
+    /// The zombie whose instance is ended.
     pub zombie: ZombieKey,
     /// Internal id of the instance.
     pub internal_id: InternalMeetingId,
-    /// Password that BBB 2.4 wants with `end`, if the poll gave it.
+    /// The moderator password, which BBB 2.4 requires for `end`, if the poll contained it.
     pub moderator_password: Option<Secret>,
 }
 
-/// An instance whose existence must be checked by `getMeetingInfo` before any decision.
+/// An instance whose existence a server is queried for, by `getMeetingInfo`, before the list is
+/// trusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceCheck {
-    /// Meeting of the instance.
+    /// Tenant and id of the meeting.
     pub key: MeetingKey,
-    /// The server to ask.
+    /// The server that is queried.
     pub server: ServerId,
-    /// The instance to ask for.
+    /// The internal id for which the server is queried.
     pub internal_id: InternalMeetingId,
-    /// Why it is in doubt.
+    /// The reason for the query.
     pub doubt: CheckReason,
-    /// Plan to commit if the server does not know the instance.
+    /// The plan to commit if the server does not know the instance.
     pub if_gone: Plan,
 }
 
-/// Reason for the check of an instance.
+/// The reason for which a server is queried for an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckReason {
-    /// The list of its own server lacks it although it is young (F9). If the server knows it, the list
-    /// lies: alarm `snapshot_inconsistent`.
+    /// The list of the instance's own server lacks it although it is young (F9). If the server
+    /// knows it, the list is wrong: alarm `snapshot_inconsistent`.
     Missing,
-    /// The server of the id's record may be the very server that listed it, under another entry. If it
-    /// knows the instance, they are one.
+    /// The server of the id's record may be the same server as the one that listed the instance,
+    /// under another entry. If it knows the instance, the two entries are one server (ADR 21).
     OneServerTwice,
 }
 
-/// The consequences of a poll.
+/// The work that follows from one poll.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReconcilePlan {
-    /// To be committed, each on its own.
+    /// Plans to commit, each in a transaction of its own.
     pub plans: Vec<Plan>,
-    /// To be marked and ended.
+    /// Instances to mark and to end.
     pub ends: Vec<InstanceEnd>,
-    /// Instances to check by `getMeetingInfo`.
+    /// Instances to query by `getMeetingInfo`.
     pub verify: Vec<InstanceCheck>,
-    /// Items left for the next poll.
+    /// Number of meetings that are left for the next poll.
     pub left_over: usize,
 }
 
-/// Reconciles the records and zombies of a server with a sample of it. `sent_at` is the time when the
-/// poll was sent, on the clock of `now`.
+/// Reconciles the records and zombies of a server with the list of a poll. `sent_at` is the time at
+/// which the poll was sent, on the clock of `now`.
 pub fn on_sample(
     fleet: &Fleet,
     server: &ServerId,
@@ -107,7 +111,7 @@ pub fn on_sample(
     let mut work = ReconcilePlan::default();
     let Some(known) = fleet.server(server) else { return work };
     if fleet.sample_of_epoch(known).is_some_and(|newest| newest.watermark > sample.watermark) {
-        return work; // a newer poll has been applied
+        return work; // a newer poll was applied: this one is no evidence
     }
     let listing = ListedIndex::new(fleet, server, sample);
     let keys: BTreeSet<MeetingKey> = fleet
@@ -118,7 +122,8 @@ pub fn on_sample(
         .collect();
     let mut keys: Vec<MeetingKey> = keys.into_iter().collect();
     if !keys.is_empty() {
-        // Where there is more than one round can do, no key always comes last.
+        // The start changes with each poll, so that the same meetings do not come last in every
+        // poll while there are more than the limits allow.
         let start = usize::try_from(sample.watermark).unwrap_or(0) % keys.len();
         keys.rotate_left(start);
     }
@@ -129,13 +134,14 @@ pub fn on_sample(
     work
 }
 
-/// Returns whether the meetings of this server are to be ended as soon as it answers again: it is
-/// offline and `zombie_policy` is `end`. A poll that made it online first would restore them instead.
+/// Returns whether the meetings on this server are ended as soon as it answers again: it is offline
+/// and `zombie_policy` is `end`. The caller ends them before it writes the counters, because a poll
+/// that makes the server online would restore them first.
 pub fn ends_on_return(fleet: &Fleet, server: &FleetServer) -> bool {
     fleet.policy().zombie_policy == ZombiePolicy::End && server.health() == Health::Offline
 }
 
-/// The consequences of one meeting.
+/// The work that follows from one meeting.
 #[derive(Debug, Default)]
 struct MeetingFindings {
     plan: Plan,

@@ -1,4 +1,4 @@
-//! A sample, looked up by meeting and by instance.
+//! An index of a sample by meeting and by instance.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,15 @@ use usher_model::{
 
 use crate::core::{fleet::Fleet, load};
 
-/// One meeting of a server's list.
+/// One meeting of the list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IndexedMeeting<'a> {
     pub(super) meeting: &'a SampledMeeting,
-    /// The meeting carries our mark, or the policy adopts every meeting.
+    /// Whether the meeting has Usher's mark, or `meetings.adopt` is `all`.
     pub(super) ours: bool,
 }
 
-/// The index. Breakouts that a server made are found by no key: they are their parent's.
+/// The index. Breakout rooms that a server made have no key, because they belong to their parent.
 #[derive(Debug)]
 pub(super) struct ListedIndex<'a> {
     by_key: HashMap<MeetingKey, IndexedMeeting<'a>>,
@@ -28,9 +28,9 @@ pub(super) struct ListedIndex<'a> {
 }
 
 impl<'a> ListedIndex<'a> {
-    /// Indexes the list of `server`. An instance that a record or zombie of the server names belongs to
-    /// that meeting, under any name. So does an instance that records of other entries name, if those
-    /// entries listed it.
+    /// Indexes the list of `server`. An instance that a record or zombie of the server names
+    /// belongs to that meeting, under any name on the server. The same applies to records and
+    /// zombies of other entries whose samples list the same instance (ADR 21).
     pub(super) fn new(fleet: &Fleet, server: &ServerId, sample: &'a ServerSample) -> Self {
         let adopt = fleet.policy().adopt;
         let mut named: HashMap<InternalMeetingId, MeetingKey> = HashMap::new();
@@ -56,7 +56,8 @@ impl<'a> ListedIndex<'a> {
                     .by_key
                     .entry(key)
                     .and_modify(|other| {
-                        // A server runs one instance of an id; should it list two, the younger is it.
+                        // A server runs one instance of an id. If it lists two, the younger one
+                        // counts.
                         if (listed.ours, other.meeting.age_ms) > (other.ours, meeting.age_ms) {
                             *other = listed;
                         }
@@ -75,7 +76,8 @@ impl<'a> ListedIndex<'a> {
         self.by_id.get(id).copied()
     }
 
-    /// Visits the meetings that are ours to judge.
+    /// Visits the meetings that may be adopted or ended: the marked ones, or all of them under
+    /// `adopt = "all"`.
     pub(super) fn ours(&self) -> impl Iterator<Item = &MeetingKey> {
         self.by_key.iter().filter(|(_, listed)| listed.ours).map(|(key, _)| key)
     }

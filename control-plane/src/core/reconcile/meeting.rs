@@ -1,4 +1,4 @@
-//! One meeting on one server: its zombie there, its record, and its entry in the poll's list.
+//! The rules for one meeting on one server: its zombie there, its record, and the list of the poll.
 
 mod aliased;
 mod double;
@@ -24,10 +24,10 @@ use crate::core::{
     plan::Stored,
 };
 
-/// Age below which a meeting that a list lacks is checked by `getMeetingInfo` (F9).
+/// Age of a record below which its server is queried before a missing meeting counts as ended (F9).
 const YOUNG: Duration = Duration::from_mins(5);
 
-/// The values that all meetings of one poll share.
+/// The inputs that all meetings of one poll share.
 pub(super) struct MeetingCase<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) server: &'a FleetServer,
@@ -37,14 +37,14 @@ pub(super) struct MeetingCase<'a> {
     pub(super) now: Now,
 }
 
-/// One meeting on its way through the rules.
+/// One meeting with the state that the rules hand on from one to the next.
 struct Meeting<'a> {
     case: &'a MeetingCase<'a>,
     key: &'a MeetingKey,
     zombie_key: ZombieKey,
     draft: PlanDraft<'a>,
     outcome: MeetingFindings,
-    /// The listed instance, as long as no rule has explained it.
+    /// The listed instance, until a rule explains it by a record or a zombie.
     unexplained: Option<&'a SampledMeeting>,
     zombie_stands: bool,
 }
@@ -73,7 +73,9 @@ impl<'a> MeetingCase<'a> {
         meeting.settle_unknown(entry.map(|entry| &entry.stored));
         meeting.settle_voice(entry.map(|entry| &entry.stored.value));
         if meeting.draft.len() > 0 {
-            // "No record" may have come true again since, but then it left a zombie here.
+            // The guard "the id has no record" can hold again after a record was made and removed
+            // meanwhile. Such a record left a zombie here, so the guard of the zombie detects that
+            // history.
             meeting.draft.guard_zombie(&meeting.zombie_key);
         }
         meeting.outcome.plan = meeting.draft.into_plan();
@@ -82,7 +84,7 @@ impl<'a> MeetingCase<'a> {
 }
 
 impl Meeting<'_> {
-    /// Ends a *due* zombie that is listed, forgets one that is not.
+    /// Ends a *due* zombie that is listed, and removes one that is not.
     fn settle_zombie(&mut self, zombie: &Zombie) {
         let case = self.case;
         let record = case.fleet.record(self.key).map(|stored| &stored.value);
@@ -98,7 +100,7 @@ impl Meeting<'_> {
         };
         if record.is_some_and(|record| record.names(&internal_id)) {
             self.draft.guard_record(self.key);
-            self.draft.remove_zombie(&self.zombie_key); // an instance of a record must not be ended (H8)
+            self.draft.remove_zombie(&self.zombie_key); // an instance that a record names is not ended (H8)
             self.zombie_stands = false;
             return;
         }
@@ -118,8 +120,9 @@ impl Meeting<'_> {
         }
     }
 
-    /// Returns the instance of a zombie without an internal id: the listed one, unless it is the
-    /// record's. A create of ours leaves our mark, so that an instance without it is not meant.
+    /// Returns the instance of a suspect zombie, whose internal id is unknown: the listed instance,
+    /// unless it belongs to the id's record. A create of Usher leaves the mark, so an instance
+    /// without the mark is never meant (I2).
     fn suspect(&self, zombie: &Zombie, record: Option<&MeetingRecord>) -> Option<InternalMeetingId> {
         let listed = self.unexplained.filter(|listed| listed.key.is_some())?;
         if zombie.state == ZombieState::Waiting {
@@ -137,7 +140,8 @@ impl Meeting<'_> {
         let mut mark = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         let marked = zombie.state == ZombieState::Ending && zombie.internal_id.as_ref() == Some(&internal_id);
         if !marked {
-            // By now a create may have been answered with this instance: then a record names it.
+            // A create may have been answered with this instance meanwhile, so that a record names
+            // it. The guard makes the mark fail then, and the `end` is not sent (I2).
             mark.guard_record(self.key);
             mark.move_zombie(&self.zombie_key, ZombieState::Ending, Some(internal_id.clone()));
         }
@@ -149,7 +153,8 @@ impl Meeting<'_> {
         });
     }
 
-    /// A superseded id without a new create, on a server that is online again, routes again.
+    /// Routes a superseded id again if it was not created elsewhere and its server is online again
+    /// (A8).
     fn restore(&mut self, internal_id: InternalMeetingId, listed: &SampledMeeting) {
         if self.case.server.health() == Health::Online
             && self.accepts()
@@ -164,7 +169,7 @@ impl Meeting<'_> {
         }
     }
 
-    /// Judges the record of this server by the list.
+    /// Compares the record on this server with the list.
     fn settle_record(&mut self, entry: &RecordEntry) {
         let record = &entry.stored.value;
         match &record.state {
@@ -175,7 +180,7 @@ impl Meeting<'_> {
     }
 
     fn settle_pending(&mut self, entry: &RecordEntry) {
-        // The create may have been answered by an existing meeting without our mark.
+        // The server may have answered the create with a running meeting that lacks Usher's mark.
         let guess = self.case.listing.key(self.key).filter(|listed| !listed.ours);
         if let Some(listed) = self.unexplained.take().or(guess.map(|listed| listed.meeting)) {
             let record = self.confirmed(&entry.stored.value, listed);
@@ -195,7 +200,7 @@ impl Meeting<'_> {
                 self.draft.guard_choice(self.case.server.id());
                 self.draft.remove_record(self.key);
                 let (key, id) = (self.zombie_key.clone(), Some(internal_id.clone()));
-                self.draft.set_zombie(key, ZombieState::Due, id, "its server came back");
+                self.draft.set_zombie(key, ZombieState::Due, id, "its server returned from offline");
             }
             return;
         }
@@ -206,7 +211,8 @@ impl Meeting<'_> {
         let mut draft = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         let doubtful = if let Some(listed) = newer {
             draft.activate(self.key, self.confirmed(&entry.stored.value, listed));
-            // Older than the record's instance: a list from the past, or a server's clock set back.
+            // An instance older than the record's comes from an outdated list, or from a server
+            // whose clock was set back. The server is queried before the record changes.
             self.create_time(listed) < create_time_of(internal_id)
         } else {
             draft.remove_record(self.key);
@@ -233,7 +239,9 @@ impl Meeting<'_> {
         };
         if let Some(listed) = same {
             self.explain(&listed.internal_id);
-            // The server said it would end and did not; or a late report hit a newer instance.
+            // The server answered SUCCESS to the `end` and did not end the meeting, or a late
+            // report hit a newer instance. The meeting routes again, so that it does not run
+            // unrouted (I4).
             let waited = case.now.instant.saturating_duration_since(entry.changed_at);
             if !self.record_changed() && waited > case.fleet.policy().reservation_ttl() {
                 let record = self.confirmed(&entry.stored.value, listed);
@@ -250,9 +258,10 @@ impl Meeting<'_> {
         }
     }
 
-    /// Judges a listed instance of ours that neither record nor zombie of this server explains: a
-    /// request that arrived after its caller gave up, or a store that was lost. One without our mark
-    /// may be adopted, but never ended for the sake of another: it is another balancer's (I2).
+    /// Decides about a listed instance that no record and no zombie of this server explains: it
+    /// comes from a request that arrived after its caller had abandoned it, or from a store that
+    /// was lost. An instance without Usher's mark may be adopted, but is never ended for the sake
+    /// of another, because it belongs to another balancer (I2).
     fn settle_unknown(&mut self, record: Option<&Stored<MeetingRecord>>) {
         let Some(listed) = self.unexplained else { return };
         let id = listed.internal_id.clone();
@@ -283,8 +292,9 @@ impl Meeting<'_> {
         }
     }
 
-    /// Returns whether a server runs two instances of a breakout room, which it does of no other
-    /// meeting: a late create has reached it.
+    /// Returns whether the listed instance is a second one of the record's breakout room: a late
+    /// create reached the server. This happens with breakout rooms only, because the server itself
+    /// ensures one instance of any other meeting (ADR 15).
     fn is_second_room(&self, record: &MeetingRecord, listed: &SampledMeeting) -> bool {
         let runs = |instance: &InternalMeetingId| {
             *instance != listed.internal_id && self.case.listing.instance(instance).is_some()
@@ -297,8 +307,9 @@ impl Meeting<'_> {
         TenantScope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
     }
 
-    /// Returns whether another balancer's meeting cannot be this tenant's, because its name on the
-    /// server is another, or is that of a meeting of tenant `default` there.
+    /// Returns whether an unmarked meeting cannot be adopted for this tenant, because its name on
+    /// the server is not the tenant's unscoped id, or belongs to a meeting of tenant `default`
+    /// there (ADR 12).
     fn is_taken(&self, listed: &SampledMeeting) -> bool {
         let is_default = self.key.tenant.as_str() == TenantId::DEFAULT;
         if is_default || listed.key.is_some() && !self.is_bare(&listed.internal_id) {
@@ -345,7 +356,7 @@ impl Meeting<'_> {
             created_at_ms: create_time_ms,
             max_users: listed.max_users,
             size_hint: listed.size_hint,
-            // The next poll says which, and it is noted then.
+            // The next poll lists the number and writes it to the record (ADR 14).
             voice_bridge: None,
             breakout: listed.breakout,
         }

@@ -1,4 +1,4 @@
-//! Housekeeping that no poll brings about. Leader only, every few seconds.
+//! Housekeeping that does not follow from a poll. The leader runs it every few seconds.
 
 use std::time::Duration;
 
@@ -19,36 +19,39 @@ use crate::core::{
     voice,
 };
 
-/// Largest number of entries that one sweep drops, or whose age it writes.
+/// Maximum of entries that one sweep abandons, or whose age it writes (C7).
 const MOST_AGED: usize = 500;
-/// Parts of `zombie_ttl` in which ages are written down; a restart loses one part at most.
+/// Number of parts of `zombie_ttl` after each of which an age is written; a restart loses one part
+/// at most.
 const PARTS: u32 = 24;
 
-/// Treatment of a missing server that records or zombies name.
+/// The rule for a server that records or zombies name and that has no entry in `servers/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingServer {
-    /// The server was removed: its records and zombies are dropped.
+    /// The server was removed: its records and zombies are abandoned.
     Removed,
-    /// The store lost the server and may have it again any moment: its records and zombies wait.
+    /// The store lost the server's entry, and a restore may write it again at any moment (ADR 8):
+    /// its records and zombies stay.
     Awaited,
 }
 
-/// The plans of one sweep.
+/// The work of one sweep.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SweepPlan {
-    /// To be committed with the fencing token, each on its own.
+    /// Plans to commit with the fencing token, each in a transaction of its own.
     pub plans: Vec<Plan>,
-    /// Like `plans`; each drops a zombie or a detached record unseen, which is counted.
+    /// As `plans`. Each abandons a zombie or a detached record without a poll that shows the
+    /// meeting ended, and is counted.
     pub given_up: Vec<Plan>,
-    /// Cordoned servers that are empty and become disabled by these plans (S6).
+    /// Cordoned servers that are empty, which these plans disable (S6).
     pub drained: Vec<ServerId>,
 }
 
-/// Finds the entries that time or an interrupted operation left behind: records on servers that are
-/// disabled or removed; zombies and detached records older than `zombie_ttl`; zombies of removed
-/// servers; cordoned servers that are empty; voice numbers that have long not been used. All ages
-/// except the last are lengths of measured time ([`PersistedAge`]), so that no clock that jumps drops
-/// an entry early.
+/// Finds the entries that time, or an order that stopped half way, has left: records on servers
+/// that are disabled or removed; zombies and detached records older than `zombie_ttl`; zombies of
+/// removed servers; cordoned servers that are empty; entries of old addresses without zombies;
+/// voice bridges that have not been used for long. The ages of zombies and detached records are
+/// measured durations ([`PersistedAge`]), so that a clock that jumps abandons none of them early.
 pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
     let mut sweep = SweepPlan::default();
     for id in fleet.servers_with_records() {
@@ -92,14 +95,14 @@ pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
             .extend(keys.into_iter().chain([FleetKey::Sample(server.id().clone())]).map(PlanWrite::Delete));
         sweep.plans.push(plan);
     }
-    // While records are awaited, a meeting without one may run.
+    // While records are awaited, a meeting without a record may run with its number.
     if missing == MissingServer::Removed {
         sweep.plans.extend(voice::expired(fleet, now));
     }
     sweep
 }
 
-/// The consequence of an age.
+/// The work that follows from an age.
 enum Age {
     Young,
     ToWrite(u64),
@@ -127,7 +130,7 @@ fn zombie_has_stood(key: &ZombieKey, stored: &Stored<Zombie>, stood_ms: u64) -> 
     plan
 }
 
-/// Drops the records of a server that has been offline for too long.
+/// Abandons the records of a server that has been offline for `zombie_ttl`, or writes the age.
 fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan) {
     let (Some(standing), Some(health)) = (server.offline(), &server.health_record) else { return };
     match age(standing, fleet, now) {
@@ -150,8 +153,9 @@ fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan
     }
 }
 
-/// Returns whether a cordoned server has become empty: it has no record, and a poll sent after it was
-/// cordoned lists at most breakout rooms and meetings of another entry of the same server.
+/// Returns whether a cordoned server is empty: it has no record and no *waiting* zombie, and a poll
+/// that was sent after it was cordoned lists only breakout rooms, and meetings whose record names
+/// another entry of the same server.
 fn is_drained(fleet: &Fleet, server: &FleetServer) -> bool {
     let lives_elsewhere = |meeting: &SampledMeeting| {
         let record = load::listed_key(meeting).and_then(|key| fleet.record(&key));

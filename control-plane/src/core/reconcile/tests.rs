@@ -49,12 +49,12 @@ fn write_zombie(bench: &mut FleetBench, state: ZombieState, instance: Option<&st
     bench.write(PlanWrite::Zombie(zkey("m", "a"), zombie));
 }
 
-/// Reconciles server `a` with a poll sent at `watermark`, without committing anything.
+/// Reconciles server `a` with a poll that was sent at `watermark`, without a commit.
 fn look(bench: &FleetBench, watermark: u64, meetings: &[(&str, &str)]) -> ReconcilePlan {
     on_sample(&bench.fleet, &sid("a"), &sample(watermark, meetings), bench.now.instant, bench.now)
 }
 
-/// Polls `a` now and commits everything; returns the instances that were ended.
+/// Polls `a` now and commits all plans; returns the ended instances.
 fn poll(bench: &mut FleetBench, meetings: &[(&str, &str)]) -> Vec<String> {
     let work = look(bench, bench.store.revision, meetings);
     for plan in &work.plans {
@@ -117,11 +117,11 @@ fn i10_the_watermark_of_another_epoch_is_no_evidence() {
     bench.fleet = Fleet::new(8, Policy::default()).begun_at(bench.store.revision);
     bench.store.catch_up(&mut bench.fleet, bench.now.instant);
     poll(&mut bench, &[("m", "m-1")]);
-    assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))), "adopted at the first look");
+    assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))), "adopted by the first poll");
 }
 
 #[test]
-fn f9_a_young_meeting_that_is_missing_is_asked_for_first() {
+fn f9_the_server_of_a_young_meeting_that_is_missing_is_queried_first() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     let work = look(&bench, bench.store.revision, &[]);
@@ -139,7 +139,7 @@ fn f9_a_list_from_the_past_does_not_bring_an_old_instance_back() {
     let work = look(&bench, bench.store.revision, &[("m", "m-3")]);
     assert!(work.plans.is_empty() && work.verify.len() == 1);
     poll(&mut bench, &[("m", "m-9")]);
-    assert_eq!(instance(&bench), Some(("a".into(), Some("m-9".into()))), "a newer one is believed");
+    assert_eq!(instance(&bench), Some(("a".into(), Some("m-9".into()))), "a newer instance is accepted");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn h6_h7_a_due_zombie_is_marked_then_ended_again_and_again_until_it_is_gone() {
 }
 
 #[test]
-fn h6_a_waiting_zombie_is_left_alone_and_routes_again_once_its_server_is_well() {
+fn h6_a_waiting_zombie_is_left_alone_and_routes_again_once_its_server_is_online() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Waiting, Some("m-1"));
     bench.unhealthy("a");
@@ -238,7 +238,7 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
     bench.write(PlanWrite::Delete(FleetKey::Record(key("m"))));
     assert_eq!(look(&bench, before, &[("m", "m-1")]), ReconcilePlan::default());
     poll(&mut bench, &[("m", "m-1")]);
-    assert!(instance(&bench).is_some(), "one sent after saw it alive");
+    assert!(instance(&bench).is_some(), "a poll sent after the removal lists the meeting");
 }
 
 #[test]
@@ -249,7 +249,10 @@ fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ende
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     poll(&mut bench, &[("m", "m-1")]);
-    assert!(bench.fleet.routing().meeting(&key("m")).is_none(), "it takes a while to end");
+    assert!(
+        bench.fleet.routing().meeting(&key("m")).is_none(),
+        "the record is ENDING while the server ends the meeting"
+    );
     let mut stuck = FleetBench { store: bench.store.clone(), fleet: bench.fleet.clone(), now: bench.now };
     grow_old(&mut stuck);
     poll(&mut stuck, &[("m", "m-1")]);
@@ -259,7 +262,7 @@ fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ende
 }
 
 #[test]
-fn not_found_forgets_a_zombie_only_if_it_is_the_one_that_was_asked_for() {
+fn not_found_removes_a_zombie_only_if_it_names_the_queried_instance() {
     let mut bench = bench();
     write_zombie(&mut bench, ZombieState::Ending, Some("m-1"));
     assert!(on_end_not_found(&bench.fleet, &zkey("m", "a"), &iid("m-0")).is_empty());

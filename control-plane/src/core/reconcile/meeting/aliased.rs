@@ -1,6 +1,7 @@
-//! One server under two entries. An instance is known by its internal id, which holds the time of its
-//! creation: two entries that list the same one are one server, and the instance is one. It is no double
-//! of itself, and no zombie of one entry while a record names it by the other.
+//! One server under two entries (ADR 21). An instance is identified by its internal id, which
+//! contains the time of its creation: two entries that list the same instance are one server. The
+//! instance is no duplicate of itself, and no zombie of one entry while a record names it through
+//! the other.
 
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -12,15 +13,15 @@ use super::{CheckReason, InstanceCheck, Meeting};
 use crate::core::{draft::PlanDraft, instance::create_time_of};
 
 impl Meeting<'_> {
-    /// Judges a listed instance that a zombie of the same id names on another entry.
+    /// Decides about a listed instance that a zombie of the same id names on another entry.
     ///
-    /// | that zombie | the id's record | consequence here |
+    /// | that zombie | the id's record | result on this entry |
     /// |---|---|---|
-    /// | any | names the instance | none; a poll of its own entry removes the zombie |
-    /// | *waiting* | PENDING here | the record may be confirmed with it |
-    /// | *waiting* | none, or PENDING elsewhere | none: it may route again |
+    /// | any | names the instance | unchanged; the zombie is removed when its own entry is polled |
+    /// | *waiting* | PENDING here | the record may be confirmed with the instance |
+    /// | *waiting* | none, or PENDING elsewhere | unchanged: the instance may route again |
     /// | *waiting* | ACTIVE | *due* here too |
-    /// | *due*, *ending* | any | *due* here too: the other entry may be out of reach |
+    /// | *due*, *ending* | any | *due* here too, because the other entry may be unreachable |
     pub(super) fn settle_zombie_of_another_entry(&mut self) {
         let Some(listed) = self.unexplained else { return };
         let id = &listed.internal_id;
@@ -37,12 +38,13 @@ impl Meeting<'_> {
             self.draft.guard_record(self.key);
             self.draft.guard_zombie(&other);
             let (zombie, id) = (self.zombie_key.clone(), Some(id.clone()));
-            self.draft.set_zombie(zombie, ZombieState::Due, id, "to be ended by another entry of its server");
+            self.draft.set_zombie(zombie, ZombieState::Due, id, "due on another entry of its server");
             self.zombie_stands = true;
         }
     }
 
-    /// Returns whether an instance waits for its replacement, as a zombie of another entry.
+    /// Returns whether a zombie on another entry names the instance and still waits for the
+    /// confirmation of its replacement.
     pub(super) fn waits_on_another_entry(
         &self,
         id: &InternalMeetingId,
@@ -60,8 +62,10 @@ impl Meeting<'_> {
         named.map(|(other, stored)| (other, &stored.value))
     }
 
-    /// Returns the server of a record on another entry if the listed instance may be that record's own:
-    /// a newer one, whose confirmation is under way. A record's server that answers can decide this.
+    /// Returns the server of a record on another entry if the listed instance may belong to that
+    /// record: it is newer, and its confirmation may be on its way. That server can say whether it
+    /// runs the instance. Returns `None` if the server is offline or disabled, because it cannot be
+    /// queried.
     pub(super) fn home_in_doubt(&self, record: &MeetingRecord, listed: &SampledMeeting) -> Option<ServerId> {
         let home = self.case.fleet.server(&record.server)?;
         let can_be_asked = home.admin() != AdminState::Disabled && home.health() != Health::Offline;
@@ -69,8 +73,8 @@ impl Meeting<'_> {
         (record.server != self.zombie_key.server && can_be_asked && newer).then(|| record.server.clone())
     }
 
-    /// Has a server checked for the instance of a zombie here, and names the instance in the zombie if
-    /// that server does not know it. The next poll ends it.
+    /// Requests that `home` is queried for the instance of a suspect zombie. If `home` does not
+    /// know the instance, the zombie gets its name, and the next poll ends it.
     pub(super) fn name_once_sure(&mut self, home: ServerId, instance: InternalMeetingId) {
         let mut draft = PlanDraft::new(self.case.fleet, self.case.now.wall_ms);
         draft.guard_record(self.key);
@@ -78,8 +82,8 @@ impl Meeting<'_> {
         self.ask(home, instance, draft);
     }
 
-    /// Has the server of the id's record checked for an instance; `draft` is committed if that server
-    /// does not know it.
+    /// Requests that the server of the id's record is queried for an instance; `draft` is committed
+    /// if that server does not know it.
     pub(super) fn ask(&mut self, home: ServerId, internal_id: InternalMeetingId, draft: PlanDraft<'_>) {
         let if_gone = draft.into_plan();
         let key = self.key.clone();

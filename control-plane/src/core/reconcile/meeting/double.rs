@@ -1,6 +1,7 @@
-//! One id, running on two servers. As a rule the record says which of them has it. After a store was
-//! emptied or set back a record may be the word of the past, or of a poll that came first: then the
-//! newer instance has the id, as an answer with an older createTime never replaces a newer one (A5).
+//! One id that runs on two servers. Normally the record decides which server has it. After a store
+//! was emptied or set back, the record may be outdated, or may have been adopted from the poll that
+//! came first: then the newer instance has the id, as an answer with an older `createTime` never
+//! replaces a newer one (A5, ADR 8).
 
 use usher_model::{
     meeting::{MeetingRecord, RecordState, ZombieKey, ZombieState},
@@ -12,17 +13,18 @@ use super::Meeting;
 use crate::core::{draft::PlanDraft, fleet::FleetServer, instance::create_time_of, plan::Stored};
 
 impl Meeting<'_> {
-    /// Judges an instance of ours that runs here while a record names another server.
+    /// Decides about a marked instance that runs here while the record of the id names another
+    /// server.
     ///
-    /// | record | its server | consequence |
+    /// | record | its server | result |
     /// |---|---|---|
-    /// | of this very instance | missing | its server returned under another name: this one has the id |
-    /// | of this very instance | known | none: it is one server under two entries |
-    /// | of a create in this epoch, older than this instance or not confirmed | can answer | it is checked for this instance; *due* here if it does not know it |
-    /// | of a create in this epoch | | *due* here |
-    /// | of an earlier epoch, or adopted | any, and at the first look here in this epoch this instance is the newer | this one has the id, the other is *due* |
-    /// | the same | not polled in this epoch, or replaceable | none yet |
-    /// | the same | polled | as of a create in this epoch |
+    /// | of this very instance | removed | the server returned under another name: this entry gets the id |
+    /// | of this very instance | present | unchanged: one server under two entries (ADR 21) |
+    /// | of a create in this epoch, older than this instance or not confirmed | reachable | that server is queried for this instance, which becomes *due* here if the server does not know it |
+    /// | of a create in this epoch, otherwise | any | *due* here |
+    /// | of an earlier epoch, or adopted | any, and this is the first poll here in this epoch and finds the newer instance | this entry gets the id, the other instance becomes *due* |
+    /// | the same, otherwise | not polled in this epoch, or disabled | unchanged for now |
+    /// | the same, otherwise | polled in this epoch | as for a create in this epoch |
     pub(super) fn settle_double(&mut self, record: &Stored<MeetingRecord>, listed: &SampledMeeting) {
         let fleet = self.case.fleet;
         let id = listed.internal_id.clone();
@@ -34,8 +36,9 @@ impl Meeting<'_> {
         }
         if record.modified <= fleet.epoch().begun || is_adopted(&record.value) {
             let newer = self.create_time(listed) > create_time(&record.value);
-            // A server that was disabled in between has a first look again, but not in this epoch: a
-            // listed instance beside a record is left over, however new, and the record's users stay.
+            // A server that was disabled meanwhile has no sample either, but it was polled in this
+            // epoch. An instance that it lists beside the record is left over, even if it is newer,
+            // and the users of the record's instance stay where they are.
             let first_look = !fleet.knows(self.case.server) && !self.case.server.asked_before();
             if newer && first_look && self.accepts() {
                 return self.take_over(&record.value, listed);
@@ -47,7 +50,7 @@ impl Meeting<'_> {
         }
         let mut draft = PlanDraft::new(fleet, self.case.now.wall_ms);
         draft.guard_record(self.key);
-        let reason = "found running while the id lives elsewhere";
+        let reason = "found running while the id lives on another server";
         draft.set_zombie(self.zombie_key.clone(), ZombieState::Due, Some(id.clone()), reason);
         match self.home_in_doubt(&record.value, listed) {
             Some(home) => self.ask(home, id, draft),
@@ -59,8 +62,9 @@ impl Meeting<'_> {
         self.draft.guard_server(self.case.server.id());
         if self.case.fleet.server(&older.server).is_some() {
             let zombie = ZombieKey { meeting: self.key.clone(), server: older.server.clone() };
-            let reason = "older than an instance found elsewhere";
-            // An adopted instance may be another balancer's: only an instance with our mark is meant.
+            let reason = "older than an instance on another server";
+            // An adopted instance may belong to another balancer. Then the zombie names no instance
+            // and so applies only to a meeting with Usher's mark (I2, ADR 12).
             let ours = self.case.fleet.policy().adopt != AdoptPolicy::All && !is_adopted(older);
             let id = older.state.internal_id().filter(|_| ours).cloned();
             self.draft.set_zombie(zombie, ZombieState::Due, id, reason);
@@ -70,7 +74,7 @@ impl Meeting<'_> {
     }
 }
 
-/// Returns whether a record rests on a poll alone: no create of a client made it.
+/// Returns whether a record was adopted from a list, so that no create confirms it.
 fn is_adopted(record: &MeetingRecord) -> bool {
     record.token.is_empty() && record.request_digest.is_empty()
 }
@@ -117,7 +121,7 @@ mod tests {
         }
     }
 
-    /// Servers `a` and `b`, and the writes before the epoch began.
+    /// Returns servers `a` and `b` with a record that was written before the epoch began.
     fn set_back(before: Option<MeetingRecord>) -> FleetBench {
         let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         if let Some(record) = before {
@@ -128,11 +132,11 @@ mod tests {
         bench
     }
 
-    /// Polls a server: the consequences are written first, then the sample.
+    /// Polls a server, commits the resulting plans, and writes the sample.
     fn polled(bench: &mut FleetBench, server: &str, instance: &str) {
         let sample = sample(bench.store.revision, &[("m", instance)]);
         let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
-        // A server does not know an instance that another server runs.
+        // A server that is queried for the instance of another server does not know it.
         for plan in work.plans.into_iter().chain(work.verify.into_iter().map(|asked| asked.if_gone)) {
             assert!(bench.commit(&plan));
         }
@@ -140,7 +144,7 @@ mod tests {
     }
 
     fn lives_on(bench: &FleetBench) -> (String, Option<String>) {
-        let record = &bench.fleet.record(&key("m")).expect("stands").value;
+        let record = &bench.fleet.record(&key("m")).expect("`m` has a record").value;
         (record.server.to_string(), record.state.internal_id().map(ToString::to_string))
     }
 
@@ -167,14 +171,14 @@ mod tests {
         let mut bench = set_back(Some(record("a", 1, "t")));
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-2".to_owned())));
-        assert!(due(&bench, "a"), "should it still run there");
+        assert!(due(&bench, "a"), "the instance of the backup may still run there");
     }
 
     #[test]
     fn i2_no_instance_is_ended_on_the_evidence_of_an_earlier_epoch() {
         let mut bench = set_back(Some(record("a", 5, "t")));
         polled(&mut bench, "b", "i-2");
-        assert!(!due(&bench, "a") && !due(&bench, "b"), "`a` was not asked yet");
+        assert!(!due(&bench, "a") && !due(&bench, "b"), "`a` was not polled yet");
         polled(&mut bench, "a", "i-5");
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench).0, "a");
@@ -202,17 +206,17 @@ mod tests {
         polled(&mut bench, "b", "i-2");
         assert_eq!(lives_on(&bench).0, "b");
         assert_eq!(polled_a(&mut bench), 0);
-        assert!(!due(&bench, "a"), "nothing of ours runs there");
+        assert!(!due(&bench, "a"), "the instance there has no mark of Usher");
     }
 
     #[test]
-    fn i10_a_server_that_comes_back_by_another_name_brings_its_meetings() {
+    fn i10_a_server_that_returns_under_another_name_keeps_its_meetings() {
         let mut bench = set_back(Some(record("gone", 1, "t")));
         polled(&mut bench, "b", "i-1");
         assert_eq!(lives_on(&bench), ("b".to_owned(), Some("i-1".to_owned())));
         let mut bench = set_back(Some(record("gone", 5, "t")));
         polled(&mut bench, "b", "i-1");
-        assert_eq!(lives_on(&bench).0, "gone", "another instance, and older: the other may come back");
+        assert_eq!(lives_on(&bench).0, "gone", "an older instance: the record's server may return");
     }
 
     #[test]
@@ -221,8 +225,8 @@ mod tests {
         for server in ["a", "b"] {
             bench.write(PlanWrite::Sample(sid(server), sample(bench.store.revision, &[])));
         }
-        // An edge confirmed a forwarded create that had no record any more: the record looks like one
-        // that a poll adopted, and a client uses it.
+        // An edge confirmed a forwarded create whose record was gone. The record looks as if a poll
+        // had adopted it, although a client has the meeting.
         bench.write(PlanWrite::Record(key("m"), record("a", 4, "")));
         for state in [AdminState::Disabled, AdminState::Enabled] {
             bench.write(PlanWrite::Server(Server { admin: state, ..server("b") }));

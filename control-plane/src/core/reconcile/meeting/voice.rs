@@ -1,4 +1,4 @@
-//! The number by which callers reach a meeting is the one its server says.
+//! The voice bridge of a running meeting, which its server decides (ADR 14).
 
 use usher_model::meeting::{MeetingRecord, RecordState};
 
@@ -6,10 +6,11 @@ use super::Meeting;
 use crate::core::voice;
 
 impl Meeting<'_> {
-    /// Notes the number that the server lists for a meeting whose record has another number, or none:
-    /// it was created before its tenant's meetings got numbers, or by another client. If the number
-    /// belongs to another meeting, callers reach that one. A breakout room has no number of ours. More
-    /// important changes of the meeting come first.
+    /// Writes the number that the server lists for a meeting whose record has another number or
+    /// none: the meeting was created before its tenant got a range, or by another party. If another
+    /// meeting owns the number, callers reach that meeting, and the record gets no number. A
+    /// breakout room gets no number from Usher. The write waits for a later poll while other work for
+    /// the meeting is planned, because that work is more important.
     pub(super) fn settle_voice(&mut self, record: Option<&MeetingRecord>) {
         let case = self.case;
         let own = |record: &&MeetingRecord| record.server == self.zombie_key.server && !record.breakout;

@@ -1,4 +1,4 @@
-//! Meetings that no record knows: ours, and those of another balancer.
+//! Meetings without a record: marked ones, and those of another balancer (ADR 12).
 
 use super::*;
 
@@ -24,10 +24,11 @@ fn meetings_of_others_and_breakouts_are_neither_adopted_nor_ended() {
     write_zombie(&mut bench, ZombieState::Due, None);
     let sample = ServerSample { meetings: vec![foreign()], ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid("a"), &sample, bench.now.instant, bench.now);
-    assert!(work.ends.is_empty(), "a suspect is one of ours");
+    assert!(work.ends.is_empty(), "a suspect zombie applies only to a marked meeting");
 }
 
-/// Polls `a` with a list of one meeting, commits everything, and returns whether anything was to end.
+/// Polls a server that lists one meeting and commits all plans; returns whether an instance is to
+/// be ended.
 fn poll_all(bench: &mut FleetBench, server: &str, meeting: SampledMeeting) -> bool {
     let sample = ServerSample { meetings: vec![meeting], ..sample(bench.store.revision, &[]) };
     let work = on_sample(&bench.fleet, &sid(server), &sample, bench.now.instant, bench.now);
@@ -50,7 +51,11 @@ fn i2_of_two_servers_with_one_unmarked_id_neither_meeting_is_ended_under_adopt_a
     grow_old(&mut bench);
     poll(&mut bench, &[]);
     assert!(!poll_all(&mut bench, "b", on_b));
-    assert_eq!(instance(&bench), Some(("b".into(), Some("m-2".into()))), "its turn once the id is free");
+    assert_eq!(
+        instance(&bench),
+        Some(("b".into(), Some("m-2".into()))),
+        "the second meeting is adopted once the id is free"
+    );
 }
 
 #[test]
@@ -60,5 +65,5 @@ fn i2_a_suspect_zombie_is_never_a_meeting_without_our_mark() {
     write_record(&mut bench, "b", Some("m-2"));
     write_zombie(&mut bench, ZombieState::Due, None);
     assert!(!poll_all(&mut bench, "a", foreign()));
-    assert_eq!(zombie(&bench), None, "nothing of ours runs there");
+    assert_eq!(zombie(&bench), None, "no marked meeting runs there");
 }

@@ -1,4 +1,4 @@
-//! Cleanup by age: `zombie_ttl`, and servers that were removed.
+//! Ages: `zombie_ttl`, and records and zombies of servers that were removed.
 
 use super::*;
 
@@ -17,7 +17,11 @@ fn entries_too_old_or_without_a_server_are_swept_away() {
     for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }
-    assert_eq!((instance(&bench), zombie(&bench)), (None, Some(ZombieState::Due)), "panic goes on");
+    assert_eq!(
+        (instance(&bench), zombie(&bench)),
+        (None, Some(ZombieState::Due)),
+        "the sweep continues the panic"
+    );
 }
 
 #[test]
@@ -38,7 +42,8 @@ fn i10_records_on_an_awaited_server_are_kept() {
     assert_eq!((work.plans.len(), work.given_up.len()), (1, 1));
 }
 
-/// Lets time pass on the leader and commits its sweeps, every few minutes.
+/// Lets `hours` pass on the leader, with a committed sweep every five minutes; returns the number
+/// of abandoned entries and of other writes.
 fn sweep_for(bench: &mut FleetBench, hours: u64) -> (usize, usize) {
     let (mut given_up, mut writes) = (0, 0);
     for _ in 0..hours * 12 {
@@ -53,7 +58,7 @@ fn sweep_for(bench: &mut FleetBench, hours: u64) -> (usize, usize) {
     (given_up, writes)
 }
 
-/// As after a restart: the fleet is read from the store, and has no other knowledge.
+/// Replaces the fleet by one that is read from the store alone, as after a restart.
 fn restart(bench: &mut FleetBench) {
     bench.fleet = Fleet::new(7, bench.fleet.policy().clone());
     bench.fleet.apply(bench.store.revision, bench.store.listing(), bench.now.instant);
@@ -72,16 +77,16 @@ fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
     bench.now.wall_ms += 30 * 86_400_000; // an operator set the clock
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
     let (given_up, writes) = sweep_for(&mut bench, 20);
-    assert!(given_up == 0 && (30..=40).contains(&writes), "an hourly write each: {writes}");
+    assert!(given_up == 0 && (30..=40).contains(&writes), "one write per hour and entry: {writes}");
     restart(&mut bench);
     bench.now.wall_ms -= 90 * 86_400_000;
     assert_eq!(sweep_for(&mut bench, 2).0, 0);
-    assert_eq!(sweep_for(&mut bench, 3).0, 2, "both after a day, give or take an hour a restart");
+    assert_eq!(sweep_for(&mut bench, 3).0, 2, "both after a day, within an hour per restart");
     assert_eq!((instance(&bench), zombie(&bench)), (None, None));
 }
 
 #[test]
-fn a5_a_server_that_went_and_came_begins_its_ttl_anew() {
+fn a5_the_ttl_begins_anew_when_a_server_was_online_in_between() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
     for turn in 0..3 {

@@ -1,9 +1,9 @@
-//! One server under the entries `a` and `b`: both list the same instances.
+//! One server under the entries `a` and `b`, both of which list the same instances (ADR 21).
 
 use super::*;
 
-/// Polls an entry of the one server, on which `runs` runs, commits everything and writes the sample.
-/// Returns the instances that were ended.
+/// Polls an entry of the server, on which the meetings in `runs` run, commits all plans and writes
+/// the sample. Returns the ended instances.
 fn poll_entry(bench: &mut FleetBench, entry: &str, runs: &[(&str, &str)]) -> Vec<String> {
     let seen = sample(bench.store.revision, runs);
     let work = on_sample(&bench.fleet, &sid(entry), &seen, bench.now.instant, bench.now);
@@ -11,7 +11,7 @@ fn poll_entry(bench: &mut FleetBench, entry: &str, runs: &[(&str, &str)]) -> Vec
         assert!(bench.commit(plan));
     }
     for asked in work.verify {
-        // For each entry, the one server answers.
+        // The one server answers a query through either entry.
         if runs.iter().all(|(_, instance)| iid(instance) != asked.internal_id) {
             assert!(bench.commit(&asked.if_gone));
         }
@@ -47,7 +47,8 @@ fn i2_a_meeting_that_two_entries_list_is_one_and_is_never_ended() {
 fn i2_a_meeting_created_anew_is_not_ended_before_its_confirmation_was_written() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
-    // `m-1` ended unseen, a create was answered with `m-2`, and its confirmation is on its way.
+    // `m-1` ended before a poll showed it, a create was answered with `m-2`, and its confirmation
+    // is on its way.
     for _ in 0..3 {
         assert!(poll_entry(&mut bench, "b", &[("m", "m-2")]).is_empty());
     }
@@ -55,7 +56,7 @@ fn i2_a_meeting_created_anew_is_not_ended_before_its_confirmation_was_written() 
 }
 
 #[test]
-fn a_double_is_ended_once_the_server_of_its_record_does_not_know_it() {
+fn a_duplicate_is_ended_once_the_server_of_its_record_does_not_know_it() {
     for record in [Some("m-1"), None] {
         let mut bench = bench();
         write_record(&mut bench, "b", record);
@@ -74,7 +75,7 @@ fn a_double_is_ended_once_the_server_of_its_record_does_not_know_it() {
 }
 
 #[test]
-fn a_server_that_cannot_be_asked_or_an_older_double_is_not_waited_for() {
+fn an_older_duplicate_or_one_of_an_unreachable_server_is_ended_without_a_query() {
     let mut away = bench();
     write_record(&mut away, "b", Some("m-1"));
     away.offline("b");
@@ -87,7 +88,7 @@ fn a_server_that_cannot_be_asked_or_an_older_double_is_not_waited_for() {
 }
 
 #[test]
-fn i2_a_zombie_of_one_entry_is_none_once_a_record_names_it_by_the_other() {
+fn i2_a_zombie_of_one_entry_is_removed_once_a_record_names_it_through_the_other() {
     for state in [ZombieState::Waiting, ZombieState::Due] {
         let mut bench = bench();
         write_zombie(&mut bench, state, Some("m-7"));
@@ -116,7 +117,7 @@ fn a_zombie_of_one_entry_is_ended_by_the_other_and_not_adopted() {
     for _ in 0..3 {
         assert!(poll_entry(&mut waiting, "b", &[("m", "m-7")]).is_empty());
     }
-    assert_eq!((instance(&waiting), zombies(&waiting)), (None, 1), "it may route again");
+    assert_eq!((instance(&waiting), zombies(&waiting)), (None, 1), "the instance may route again");
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn i2_an_end_that_is_about_to_be_sent_yields_to_a_record_that_names_its_instance
     write_zombie(&mut bench, ZombieState::Due, Some("m-7"));
     let work = look(&bench, bench.store.revision, &[("m", "m-7")]);
     write_record(&mut bench, "b", Some("m-7"));
-    assert!(!bench.commit(&work.ends[0].mark), "the record came first");
+    assert!(!bench.commit(&work.ends[0].mark), "the record was committed first");
 }
 
 #[test]

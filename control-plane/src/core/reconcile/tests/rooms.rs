@@ -1,8 +1,9 @@
-//! Breakout rooms that applications create themselves: listed as breakouts, and known by their own ids.
+//! Breakout rooms that applications create themselves (ADR 15): servers list them as breakout
+//! rooms, and Usher knows them by the applications' ids.
 
 use super::*;
 
-/// A listed breakout room `m`.
+/// Returns the list entry of the breakout room `m`.
 fn room(instance: &str) -> SampledMeeting {
     SampledMeeting {
         breakout: true,
@@ -26,7 +27,7 @@ fn breakout(bench: &FleetBench) -> bool {
 }
 
 #[test]
-fn a_room_without_a_record_is_adopted_as_one() {
+fn a_breakout_room_without_a_record_is_adopted_as_one() {
     let mut bench = bench();
     assert!(poll_rooms(&mut bench, vec![room("m-1")]).is_empty());
     assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))));
@@ -34,11 +35,11 @@ fn a_room_without_a_record_is_adopted_as_one() {
     assert_eq!(bench.fleet.meeting_count_of(&key("m").tenant), 0);
     for _ in 0..3 {
         assert!(poll_rooms(&mut bench, vec![room("m-1")]).is_empty());
-        assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))), "it stays");
+        assert_eq!(instance(&bench), Some(("a".into(), Some("m-1".into()))), "the record stays");
     }
     grow_old(&mut bench);
     poll_rooms(&mut bench, Vec::new());
-    assert_eq!(instance(&bench), None, "it went with its parent");
+    assert_eq!(instance(&bench), None, "the breakout room ended with its parent");
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_create_whose_answer_was_lost_is_confirmed_by_a_poll() {
 }
 
 #[test]
-fn a_room_that_was_superseded_is_ended_when_its_server_is_back() {
+fn a_superseded_breakout_room_is_ended_when_its_server_returns() {
     let mut bench = bench();
     write_record(&mut bench, "b", Some("m-2"));
     write_zombie(&mut bench, ZombieState::Due, Some("m-1"));
