@@ -28,6 +28,4 @@ pub mod upkeep;
 pub mod voice;
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 pub(crate) mod testkit;

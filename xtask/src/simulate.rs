@@ -17,7 +17,7 @@ pub(crate) fn simulate(args: &[String]) -> Result<()> {
         [name, value] => Ok((name.as_str(), value.as_str())),
         _ => bail!("`{}` needs a value", pair.join(" ")),
     });
-    let mut test = "i4_random_histories_lose_split_and_leak_no_meeting";
+    let mut test = "h8_i4_random_histories_kill_lose_split_and_leak_no_meeting";
     let mut how: &[&str] = &["--nocapture"];
     for option in options {
         let (name, value) = option?;

@@ -38,7 +38,7 @@ fn number(name: &str, default: u64) -> u64 {
 /// I1 to I4, I7 to I9, I13, X3: random histories with faults → the invariants hold at every moment,
 /// and at rest after the faults.
 #[test]
-fn i4_random_histories_lose_split_and_leak_no_meeting() {
+fn h8_i4_random_histories_kill_lose_split_and_leak_no_meeting() {
     let first = number("USHER_SIM_FROM", 1);
     let seeds = first..first + number("USHER_SIM_SEEDS", SEEDS);
     let outcomes = run_all(seeds, Scenario::Faults(None));
