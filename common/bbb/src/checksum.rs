@@ -1,5 +1,5 @@
-//! BigBlueButton checksums (BBB API, "Usage"): `hex(H(call + query + secret))`, where the query is
-//! the raw one without its checksum and H is told by the checksum's length.
+//! Checksums of BigBlueButton (wire-contract 1): `hex(H(call + query + secret))`. The query is the raw one without its
+//! checksum, and the length of the checksum selects the hash H.
 
 use std::{fmt, str::FromStr};
 
@@ -10,25 +10,25 @@ use subtle::ConstantTimeEq;
 use super::hex;
 use crate::secret::Secret;
 
-/// Bytes of the longest digest.
+/// The size of the longest digest, bytes.
 const DIGEST_MAX: usize = 64;
 
-/// A hash by which requests are signed; told apart by the length of its hexadecimal form.
+/// A hash that signs requests. The length of its hexadecimal form identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum ChecksumAlgorithm {
-    /// 40 hexadecimal digits.
+    /// SHA-1, 40 hexadecimal digits.
     Sha1,
-    /// 64 hexadecimal digits.
+    /// SHA-256, 64 hexadecimal digits.
     #[default]
     Sha256,
-    /// 96 hexadecimal digits.
+    /// SHA-384, 96 hexadecimal digits.
     Sha384,
-    /// 128 hexadecimal digits.
+    /// SHA-512, 128 hexadecimal digits.
     Sha512,
 }
 
 impl ChecksumAlgorithm {
-    /// Every hash, weakest first.
+    /// Every hash, the weakest first.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
     /// Returns the hash whose hexadecimal form has `length` digits.
@@ -52,7 +52,7 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Returns the name BBB's configuration uses.
+    /// Returns the name of the hash in the configuration of BBB.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -69,7 +69,7 @@ impl fmt::Display for ChecksumAlgorithm {
     }
 }
 
-/// A name that is none of the four hashes.
+/// The error for a name of no known hash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is none of sha1, sha256, sha384, sha512")]
 pub struct UnknownAlgorithm(String);
@@ -93,16 +93,16 @@ pub fn sign(algorithm: ChecksumAlgorithm, call: &str, query: &str, secret: &Secr
     out
 }
 
-/// Returns `query` with its checksum appended, in the same allocation where it has room.
+/// Returns `query` with its checksum appended, in the same allocation if it has room.
 pub fn sign_query(algorithm: ChecksumAlgorithm, call: &str, query: String, secret: &Secret) -> String {
     sign_from(algorithm, call, query, 0, secret)
 }
 
 /// Returns `text` with the checksum of the query that begins at byte `start` appended, in the same
-/// allocation where it has room: `&checksum=` and twice the digest.
+/// allocation if it has room for `&checksum=` and twice the digest.
 ///
 /// # Panics
-/// When `start` is not the beginning of a character in `text`, or its end.
+/// `start` is neither the beginning of a character of `text` nor its end.
 pub fn sign_from(
     algorithm: ChecksumAlgorithm,
     call: &str,
@@ -139,7 +139,7 @@ pub fn verify<'s>(
     }
 }
 
-/// Hashes what all secrets have in common once.
+/// Compares the checksum with that of each secret. The common part, call and query, is hashed once.
 fn matches_any<'s, H: Digest + Clone>(
     call: &str,
     query: &str,

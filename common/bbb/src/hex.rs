@@ -1,12 +1,12 @@
-//! Hexadecimal digits by table: two look-ups a byte, nothing allocated on the way.
+//! Hexadecimal digits by table, with two look-ups for each byte and without allocation: every request needs them.
 
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Marks a byte that is no hexadecimal digit.
+/// The mark of a byte that is no hexadecimal digit.
 const NONE: u8 = 0xff;
 
-/// Value of each byte as a hexadecimal digit of either case.
+/// The value of each byte as a hexadecimal digit of either case.
 static VALUES: [u8; 256] = {
     let mut table = [NONE; 256];
     let mut digit = 0;
@@ -18,7 +18,7 @@ static VALUES: [u8; 256] = {
     table
 };
 
-/// Appends `bytes` in lower case.
+/// Appends bytes as hexadecimal digits in lower case.
 pub fn push_lower(out: &mut String, bytes: &[u8]) {
     for &byte in bytes {
         out.push(char::from(LOWER[usize::from(byte >> 4)]));
@@ -26,21 +26,21 @@ pub fn push_lower(out: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Appends `%XX` in upper case.
+/// Appends a byte as `%XX` in upper case.
 pub(super) fn push_percent(out: &mut String, byte: u8) {
     out.push('%');
     out.push(char::from(UPPER[usize::from(byte >> 4)]));
     out.push(char::from(UPPER[usize::from(byte & 15)]));
 }
 
-/// Returns the byte two digits of either case stand for.
+/// Returns the byte of two hexadecimal digits of either case, or `None` if one is no digit.
 pub(super) fn byte(high: u8, low: u8) -> Option<u8> {
     let (high, low) = (VALUES[usize::from(high)], VALUES[usize::from(low)]);
     (high != NONE && low != NONE).then_some(high << 4 | low)
 }
 
-/// Reads `text` into the front of `out`, and returns that front; none if `text` is not pairs of
-/// digits that fit.
+/// Reads pairs of digits into the beginning of `out` and returns that part. Returns `None` if `text` has other
+/// characters or does not fit.
 pub fn read<'o>(text: &str, out: &'o mut [u8]) -> Option<&'o [u8]> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

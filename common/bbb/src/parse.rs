@@ -1,5 +1,5 @@
-//! Reading what servers answer: lenient about what is in it, strict about it being whole. A list
-//! that was cut, or is none, is an error and never a shorter list.
+//! Reads the answers of servers. Unknown content is accepted, but the document must be complete: a list that was cut,
+//! or an answer without a list, is an error and never a shorter list (H12).
 
 mod element;
 mod fields;
@@ -24,57 +24,57 @@ pub use sessions::{ListedSession, sessions};
 pub use strip::strip_usher_metadata;
 pub use unscope::{unscoped, unscoped_element};
 
-/// Largest answer that is read, in bytes: some ten thousand meetings.
+/// The largest size of an answer, bytes: room for some ten thousand meetings.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// A readable answer.
+/// A complete and well-formed answer of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerReply<T> {
-    /// `returncode` is SUCCESS.
+    /// The `returncode` is SUCCESS.
     Success(T),
-    /// `returncode` is FAILED, or anything else.
+    /// The `returncode` is FAILED or any other text.
     Failed(FailedReply),
 }
 
-/// A failed answer's own words.
+/// The key and the text of a failed answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FailedReply {
-    /// The `messageKey`, or the first `key` in the older shape; may be empty.
+    /// Value of `messageKey`, or the first `key` in the older form; may be empty.
     pub key: String,
-    /// The `message`; may be empty.
+    /// Value of `message`; may be empty.
     pub message: String,
 }
 
-/// What every answer has.
+/// The parts that every answer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyHeader {
     /// Whether `returncode` is SUCCESS.
     pub success: bool,
-    /// The `messageKey`; may be empty.
+    /// Value of `messageKey`; may be empty.
     pub key: String,
-    /// The `message`; may be empty.
+    /// Value of `message`; may be empty.
     pub message: String,
 }
 
-/// What servers call the parent of a meeting that is no breakout room.
+/// The parent that servers name for a meeting that is no breakout room.
 const NO_PARENT: &str = "bbb-none";
 
-/// What a successful `create` says.
+/// The content of a successful answer to `create`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateReply {
     /// The `meetingID`, as the server echoes it: runs of spaces may have become one.
     pub meeting_id: String,
-    /// The instance.
+    /// Internal id of the meeting.
     pub internal_id: String,
-    /// Milliseconds since 1970 by the server's clock.
+    /// Create time by the clock of the server, milliseconds since 1970.
     pub create_time_ms: i64,
     /// Whether the meeting existed before (`duplicateWarning`).
     pub duplicate: bool,
-    /// Whether it is a breakout room: it has a parent.
+    /// Whether the meeting is a breakout room, which has a parent.
     pub breakout: bool,
 }
 
-/// Reads return code and message of any XML answer.
+/// Reads return code, key and text of any XML answer.
 pub fn outcome(body: &str) -> Result<ReplyHeader, UnreadableReply> {
     ReplyFields::read(body).map(|fields| fields.outcome())
 }
@@ -100,14 +100,14 @@ pub fn create_reply(body: &str) -> Result<ServerReply<CreateReply>, UnreadableRe
     }))
 }
 
-/// Reads a number as servers print them, `1,234` included; what has no digit is 0.
+/// Reads a number in the forms of servers, such as `1,234`. A text without a digit is 0.
 fn digits(text: &str) -> i64 {
     text.bytes()
         .filter(u8::is_ascii_digit)
         .fold(0i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')))
 }
 
-/// Returns the create time that an internal id ends in, or 0.
+/// Returns the create time at the end of an internal id, or 0.
 fn create_time_of(internal_id: &str) -> i64 {
     internal_id.rsplit_once('-').map_or(0, |(_, time)| digits(time))
 }

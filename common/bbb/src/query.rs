@@ -1,8 +1,8 @@
-//! Raw queries, kept byte for byte: what is not changed leaves as it came, and in order (BBB API,
-//! checksums are over the bytes on the wire).
+//! Raw queries. Parameters that are not changed keep their bytes and their order, because checksums cover the bytes on
+//! the wire (wire-contract 1).
 //!
-//! Names are compared decoded, since a server decodes them too: `meeting%49D` is `meetingID`. What
-//! follows `meta_` is compared without regard to ASCII case, since servers lower-case it.
+//! Names are compared decoded, because a server decodes them too: `meeting%49D` is `meetingID`. The part after `meta_`
+//! is compared without regard to ASCII case, because servers lower-case it.
 
 mod edit;
 mod encoding;
@@ -16,21 +16,21 @@ pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
 pub use signed::{ChecksumFault, SignedQuery};
 
-/// Prefix of metadata parameters of `create`.
+/// The prefix of metadata parameters of `create`.
 const META: &str = "meta_";
 
-/// A query, or a form body, as it came over the wire.
+/// A query or a form body, unchanged from the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawQuery<'a>(&'a str);
 
-/// One `name=value` of a [`RawQuery`], nothing decoded.
+/// One `name=value` of a [`RawQuery`], not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryPair<'a> {
-    /// What stands before the first `=`.
+    /// Text before the first `=`.
     pub name: &'a str,
-    /// What stands after it; empty without one.
+    /// Text after the first `=`; empty without one.
     pub value: &'a str,
-    /// Both, as they came.
+    /// The whole pair, unchanged.
     pub text: &'a str,
 }
 
@@ -40,8 +40,8 @@ impl<'a> QueryPair<'a> {
         Self { name, value, text }
     }
 
-    /// Tells whether the server would take this for parameter `name`. Every join asks this dozens of
-    /// times, so what most pairs differ by, their length, comes first.
+    /// Tells whether a server takes this pair for parameter `name`. Every join compares dozens of pairs, so the length,
+    /// by which most pairs differ, is compared first.
     pub fn is(&self, name: &str) -> bool {
         match self.name.len().cmp(&name.len()) {
             Ordering::Less => false, // decoding makes no name longer
@@ -55,7 +55,7 @@ impl<'a> QueryPair<'a> {
     }
 }
 
-/// Tells whether two decoded names are one parameter's.
+/// Tells whether two decoded names are names of one parameter.
 pub fn same_name(given: &str, wanted: &str) -> bool {
     match (given.strip_prefix(META), wanted.strip_prefix(META)) {
         (Some(given), Some(wanted)) => given.eq_ignore_ascii_case(wanted),
@@ -64,17 +64,17 @@ pub fn same_name(given: &str, wanted: &str) -> bool {
 }
 
 impl<'a> RawQuery<'a> {
-    /// Takes what stands after the `?`, or a form body.
+    /// Wraps the text after the `?` of a URL, or a form body.
     pub const fn new(text: &'a str) -> Self {
         Self(text)
     }
 
-    /// Returns the query as it came.
+    /// Returns the unchanged text of the query.
     pub const fn as_str(&self) -> &'a str {
         self.0
     }
 
-    /// Returns every parameter in order; the empty ones of `&&` are no parameters.
+    /// Returns every parameter in order. The empty text in `&&` is no parameter.
     pub fn pairs(&self) -> impl Iterator<Item = QueryPair<'a>> + use<'a> {
         self.0.split('&').filter(|text| !text.is_empty()).map(QueryPair::split)
     }
@@ -84,12 +84,15 @@ impl<'a> RawQuery<'a> {
         self.pairs().find(|pair| pair.is(name)).map(|pair| decode(pair.value))
     }
 
-    /// Returns how often a parameter stands here.
+    /// Returns the number of occurrences of a parameter.
     pub fn count(&self, name: &str) -> usize {
         self.pairs().filter(|pair| pair.is(name)).count()
     }
 
-    /// Takes the one checksum out, wherever it stands.
+    /// Returns the query without its checksum, and the checksum, at any position.
+    ///
+    /// # Errors
+    /// The query has no checksum or more than one.
     pub fn take_checksum(&self) -> Result<SignedQuery<'a>, ChecksumFault> {
         signed::take(self.0)
     }

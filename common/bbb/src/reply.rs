@@ -1,4 +1,4 @@
-//! Answers as a BBB server gives them: XML without a declaration, one element a line.
+//! Answers in the form of a BBB server: XML without a declaration, with one element on each line (wire-contract 3).
 
 mod hooks;
 mod recordings;
@@ -10,19 +10,19 @@ pub use recordings::{RecordingPage, changed, recordings};
 pub use refusal::Refusal;
 use xml::XmlDocument;
 
-/// `Content-Type` of every XML answer.
+/// The `Content-Type` of every XML answer.
 pub const CONTENT_TYPE: &str = "text/xml;charset=utf-8";
-/// `Content-Type` of the answers about text tracks, and of the root for those who ask in JSON.
+/// The `Content-Type` of answers about text tracks, and of the root for clients that request JSON.
 pub const JSON: &str = "application/json;charset=utf-8";
 
-/// Returns the answer to the API's root.
+/// Returns the answer to the root of the API.
 pub fn root() -> String {
     success(|xml| {
         xml.leaf("version", "2.0").leaf("apiVersion", "2.0").leaf("bbbVersion", "");
     })
 }
 
-/// Returns the answer to the API's root for those who ask in JSON.
+/// Returns the answer to the root of the API for clients that request JSON.
 pub fn root_json() -> String {
     r#"{"response":{"returncode":"SUCCESS","version":"2.0","apiVersion":"2.0","bbbVersion":""}}"#.into()
 }
@@ -58,7 +58,7 @@ pub fn sessions<'s>(sessions: impl IntoIterator<Item = &'s str>) -> String {
         if sessions.peek().is_none() {
             xml.empty("sessions")
                 .leaf("messageKey", "noSessions")
-                .leaf("message", "no sessions were found on this serverr"); // as BBB spells it
+                .leaf("message", "no sessions were found on this serverr"); // the spelling of BBB
             return;
         }
         xml.element("sessions", |xml| {
@@ -69,7 +69,7 @@ pub fn sessions<'s>(sessions: impl IntoIterator<Item = &'s str>) -> String {
     })
 }
 
-/// Returns the answer of an `end` that was passed on.
+/// Returns the answer of an `end` that was sent to a server.
 pub fn ended() -> String {
     success(|xml| {
         xml.leaf("messageKey", "sentEndMeetingRequest").leaf(
@@ -80,7 +80,7 @@ pub fn ended() -> String {
     })
 }
 
-/// Returns a successful answer with what `body` writes after the return code.
+/// Returns a successful answer; `body` writes the elements after the return code.
 pub fn success(body: impl FnOnce(&mut XmlDocument)) -> String {
     let mut xml = XmlDocument::new();
     xml.element("response", |xml| {

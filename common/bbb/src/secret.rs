@@ -1,18 +1,18 @@
-//! Values that must never be printed (I14).
+//! Secrets, which must never be printed (I14).
 
 use std::{fmt, sync::Arc};
 
-/// A shared secret. Prints as `***`; [`Secret::expose`] is the one way to its text.
+/// A shared secret. It prints as `***`, and only [`Secret::expose`] returns its text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Returns a secret with a text.
     pub fn new(value: &str) -> Self {
         Self(Arc::from(value))
     }
 
-    /// Returns the text, for signing and for the store.
+    /// Returns the text, to sign with it and to store it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{call::ApiCall, query::RawQuery};
 
-/// `testdata/bbb-api-vectors.json`: what servers and client libraries compute.
+/// The vectors in `testdata/bbb-api-vectors.json`, computed by servers and client libraries.
 struct Vector {
     id: String,
     call: String,
@@ -77,7 +77,7 @@ fn any_change_to_call_query_or_checksum_fails() {
     }
 }
 
-/// Every place a checksum may stand in, for every hash.
+/// Every position of a checksum in a query, for every hash.
 #[test]
 fn checksums_verify_wherever_they_stand() {
     let placements = [
@@ -127,7 +127,7 @@ fn every_call_of_the_vectors_is_known_and_signed() {
 }
 
 #[test]
-fn algorithms_are_named_and_told_by_length() {
+fn algorithms_have_names_and_are_identified_by_length() {
     for algorithm in ChecksumAlgorithm::ALL {
         assert_eq!(algorithm.name().parse(), Ok(algorithm));
         assert_eq!(algorithm.name().to_uppercase().parse(), Ok(algorithm));

@@ -1,4 +1,4 @@
-//! Walking through an answer, element by element.
+//! Reads an answer element by element.
 
 use std::borrow::Cow;
 
@@ -9,36 +9,36 @@ use quick_xml::{
 
 use super::MAX_BYTES;
 
-/// Deepest nesting that is read; real answers have six levels.
+/// The deepest nesting that is read. Answers of servers have six levels.
 const MAX_DEPTH: usize = 32;
 
-/// Why an answer is not one of a BBB server, or not a whole one.
+/// The reason why an answer is not a complete answer of a BBB server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableReply {
-    /// No body at all.
+    /// The answer has no body.
     #[error("the answer is empty")]
     Empty,
-    /// HTML, JSON or anything else that is no `<response>`.
+    /// The body is HTML, JSON or another text without `<response>`.
     #[error("the answer is no BBB response")]
     NotAResponse,
-    /// It ends before `</response>`.
+    /// The body ends before `</response>`.
     #[error("the answer is cut short")]
     Cut,
-    /// It is not XML.
+    /// The body is not well-formed XML.
     #[error("the answer is malformed")]
     Malformed,
-    /// Over the limit of bytes.
+    /// The body is larger than [`MAX_BYTES`].
     #[error("the answer is too large")]
     TooLarge,
-    /// Over the limit of levels.
+    /// The elements are nested deeper than the limit.
     #[error("the answer is nested too deeply")]
     TooDeep,
-    /// It lacks what such an answer must have.
+    /// The answer lacks an element that is required.
     #[error("the answer has no `{0}`")]
     Missing(&'static str),
 }
 
-/// What a [`ElementWalk`] meets.
+/// The next part of a document that an [`ElementWalk`] reads.
 pub(super) enum ElementStep<'a> {
     /// An element begins at byte `at`.
     Open { name: &'a str, at: usize },
@@ -46,14 +46,14 @@ pub(super) enum ElementStep<'a> {
     Text(Cow<'a, str>),
     /// One or more elements ended; [`ElementWalk::depth`] tells how many are still open.
     Close,
-    /// The document ended, whole.
+    /// The document ended and is complete.
     End,
 }
 
-/// A document on the way from its first byte to its last.
+/// A reader of a document, at a position between its first and its last byte.
 ///
-/// Below `metadata` and `customdata` users name the elements and servers do not escape the names, so
-/// there an end that fits nothing is passed over. Anywhere else it is an error.
+/// Below `metadata` and `customdata` applications name the elements, and servers do not escape the names. There an end
+/// tag without a begin tag is skipped; at any other place it is an error.
 pub(super) struct ElementWalk<'a> {
     document: &'a str,
     reader: Reader<&'a [u8]>,
@@ -61,7 +61,7 @@ pub(super) struct ElementWalk<'a> {
 }
 
 impl<'a> ElementWalk<'a> {
-    /// Enters the `<response>` of `body`.
+    /// Returns a reader at the beginning of the `<response>` of `body`.
     pub(super) fn response(body: &'a str) -> Result<Self, UnreadableReply> {
         if body.len() > MAX_BYTES {
             return Err(UnreadableReply::TooLarge);
@@ -73,7 +73,7 @@ impl<'a> ElementWalk<'a> {
         }
     }
 
-    /// Stands before the one element that `document` is.
+    /// Returns a reader before the single element of `document`.
     pub(super) fn around(document: &'a str) -> Result<Self, UnreadableReply> {
         if document.is_empty() {
             return Err(UnreadableReply::Empty);
@@ -87,23 +87,23 @@ impl<'a> ElementWalk<'a> {
         Ok(Self { document, reader, open: Vec::with_capacity(8) })
     }
 
-    /// Returns how many elements are open.
+    /// Returns the number of open elements.
     pub(super) fn depth(&self) -> usize {
         self.open.len()
     }
 
-    /// Returns the byte behind the last step.
+    /// Returns the position after the last step, in bytes.
     pub(super) fn position(&self) -> usize {
         usize::try_from(self.reader.buffer_position())
             .map_or(self.document.len(), |at| at.min(self.document.len()))
     }
 
-    /// Returns a part of the document, as it came.
+    /// Returns a part of the document, unchanged.
     pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
         self.document.get(from..to).unwrap_or_default()
     }
 
-    /// Returns the next child of the element at `depth`; none when that element has ended.
+    /// Returns the next child of the element at `depth`, or `None` if that element has ended.
     pub(super) fn child(&mut self, depth: usize) -> Result<Option<(&'a str, usize)>, UnreadableReply> {
         while self.depth() >= depth {
             match self.next()? {
@@ -135,7 +135,7 @@ impl<'a> ElementWalk<'a> {
         Ok(text)
     }
 
-    /// Reads on to the end, so that a document that is cut behind what was wanted is still an error.
+    /// Reads to the end of the document, so that a document that is cut after the needed elements is an error.
     pub(super) fn finish(mut self) -> Result<(), UnreadableReply> {
         loop {
             match self.next()? {
@@ -147,12 +147,12 @@ impl<'a> ElementWalk<'a> {
         }
     }
 
-    /// Returns what comes next.
+    /// Returns the next step of the document.
     pub(super) fn next(&mut self) -> Result<ElementStep<'a>, UnreadableReply> {
         loop {
             let at = self.position();
             let event = self.reader.read_event().map_err(|error| match error {
-                quick_xml::Error::Syntax(_) => UnreadableReply::Cut, // an end that never came
+                quick_xml::Error::Syntax(_) => UnreadableReply::Cut, // the missing end of a tag
                 _ => UnreadableReply::Malformed,
             })?;
             match event {
@@ -181,7 +181,7 @@ impl<'a> ElementWalk<'a> {
         }
     }
 
-    /// Ends the element `name`; false if there is none where that is forgiven.
+    /// Closes the element `name`. Returns false for an end tag that is skipped.
     fn close(&mut self, name: &str) -> Result<bool, UnreadableReply> {
         if self.open.last() == Some(&name) {
             self.open.pop();

@@ -1,4 +1,4 @@
-//! Reading answers that are a flat list of texts.
+//! Reads answers that are a flat list of texts.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::{
     element::{ElementWalk, UnreadableReply},
 };
 
-/// The direct children of `<response>` that hold text, and those of an `<error>`.
+/// The children of `<response>` with their texts, and those of each `<error>`.
 pub(super) struct ReplyFields<'a>(Vec<(&'a str, Cow<'a, str>)>);
 
 impl<'a> ReplyFields<'a> {

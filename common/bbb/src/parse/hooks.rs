@@ -1,17 +1,17 @@
-//! Reading the answers of `hooks/list` and `hooks/create`.
+//! Reads the answers of `hooks/list` and `hooks/create`.
 
 use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
 
-/// One hook as a server lists it.
+/// One hook in the list of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedHook {
-    /// Its id: a number on BBB 2, a UUID on BBB 3.
+    /// Id of the hook: a number on BBB 2, a UUID on BBB 3.
     pub id: String,
-    /// Where its events go.
+    /// URL that gets the events.
     pub callback_url: String,
-    /// Whether they come as they are on the server's bus.
+    /// Whether events have the form of the message bus of the server.
     pub raw: bool,
-    /// The meeting it is for; none when it is for all.
+    /// Meeting of the hook; `None` for all meetings.
     pub meeting_id: Option<String>,
 }
 

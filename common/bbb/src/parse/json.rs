@@ -1,13 +1,13 @@
-//! Reading the answers of the calls about text tracks, which are JSON.
+//! Reads the answers of the calls about text tracks, which are JSON.
 
 use serde_json::Value;
 
 use super::{ReplyHeader, UnreadableReply};
 
-/// Reads return code and message of a JSON answer.
+/// Reads return code, key and text of a JSON answer.
 ///
 /// # Errors
-/// It is none, or not a whole one.
+/// The body is not a complete answer.
 pub fn json_outcome(body: &str) -> Result<ReplyHeader, UnreadableReply> {
     if body.trim().is_empty() {
         return Err(UnreadableReply::Empty);

@@ -1,4 +1,4 @@
-//! Reading the answer of `getMeetings`.
+//! Reads the answer of `getMeetings`.
 
 use super::{
     ServerReply, UnreadableReply, create_time_of, digits,
@@ -7,71 +7,72 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// Metadata by which a meeting says whose it is, as servers spell it: lower case.
+/// The metadata with the tenant of a meeting, in lower case as servers write it: the mark of Usher.
 const TENANT: &str = "usher-tenant";
-/// Metadata by which a breakout room says what the application that created it calls it.
+/// The metadata with the id that an application gave to a breakout room.
 const ROOM: &str = "usher-room";
-/// Metadata by which Scalelite says whose a meeting is: its own id of the tenant, and the tenant's name.
+/// The metadata with the tenant of a meeting of Scalelite: the id of the tenant in Scalelite, and its name.
 const SCALELITE: [&str; 2] = ["tenant-id", "tenant-name"];
-/// Metadata with the number of users expected.
+/// The metadata with the expected number of users.
 const SIZE: &str = "usher-size";
 
-/// One meeting as a server lists it.
+/// One meeting in the list of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedMeeting<'a> {
-    /// The complete `<meeting>` element, as it came.
+    /// The complete `<meeting>` element, unchanged.
     pub raw: &'a str,
     /// The `meetingID` on the server.
     pub meeting_id: String,
-    /// Where in `raw` its text begins, in bytes.
+    /// Position of the text of the id in `raw`, bytes.
     pub meeting_id_at: usize,
-    /// The instance.
+    /// Internal id of the meeting.
     pub internal_id: String,
-    /// Milliseconds since 1970 by the server's clock; 0 if it does not say.
+    /// Create time by the clock of the server, milliseconds since 1970; 0 if it is absent.
     pub create_time_ms: i64,
-    /// Users, moderators included.
+    /// Number of users, moderators included.
     pub participants: u32,
-    /// 0 means no limit.
+    /// Largest number of users; 0 means no limit.
     pub max_users: u32,
-    /// Whether anybody is in it.
+    /// Whether the meeting has users.
     pub running: bool,
-    /// Whether it was ended and is about to go.
+    /// Whether the meeting was ended and will disappear from the list.
     pub forcibly_ended: bool,
-    /// Whether it is a breakout room.
+    /// Whether the meeting is a breakout room.
     pub is_breakout: bool,
-    /// Of a breakout room, the instance it belongs to.
+    /// Internal id of the parent of a breakout room.
     pub parent_internal_id: Option<String>,
-    /// The number callers reach it by, as the server wrote it; empty if it does not say.
+    /// Voice bridge in the text of the server; empty if it is absent.
     pub voice_bridge: String,
-    /// BBB 2.4 wants it for `end`.
+    /// Moderator password, which BBB 2.4 needs for `end`.
     pub moderator_password: Option<Secret>,
-    /// Keys are as the server gave them: lower case, without `meta_`.
+    /// Metadata with the keys of the server: lower case, without `meta_`.
     pub metadata: Vec<(String, String)>,
 }
 
 impl ListedMeeting<'_> {
-    /// Returns a value of the metadata.
+    /// Returns the value of a metadata key.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the tenant it carries our mark for.
+    /// Returns the tenant in the mark of Usher, if the meeting has one.
     pub fn tenant(&self) -> Option<&str> {
         self.metadata(TENANT)
     }
 
-    /// Returns the id that its application gave a breakout room, if it created that itself.
+    /// Returns the id of a breakout room that an application created by its own call.
     pub fn room(&self) -> Option<&str> {
         self.metadata(ROOM)
     }
 
-    /// Returns the tenant that Scalelite created it for. Scalelite gives both; one alone may be anything.
+    /// Returns the tenant for which Scalelite created the meeting. Scalelite sets both keys; an application may use
+    /// one of them for itself.
     pub fn scalelite_tenant(&self) -> Option<&str> {
         let [id, name] = SCALELITE.map(|key| self.metadata(key).filter(|value| !value.is_empty()));
         id.and(name)
     }
 
-    /// Returns how many users are expected; 0 means unknown.
+    /// Returns the expected number of users; 0 means unknown.
     pub fn size_hint(&self) -> u32 {
         self.metadata(SIZE).map_or(0, count)
     }

@@ -1,20 +1,20 @@
-//! What the answers with lists have in common: a return code, a list, and the words of a failure.
+//! Reads the common parts of answers with lists: a return code, a list, and the key and text of a failure.
 
 use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
 
-/// A list that was read to its end.
+/// A list that was read completely.
 pub(super) struct ParsedList<T> {
-    /// The entries; none where the answer has no such element.
+    /// Entries of the list; `None` if the answer has no list element.
     pub(super) entries: Option<Vec<T>>,
-    /// The words that may stand beside a list, too.
+    /// Key and text, which an answer may have beside a list too.
     pub(super) said: FailedReply,
 }
 
-/// Reads the answer `body`, in which element `list` holds elements `entry`. `one` reads an entry that
-/// begins at the byte it is given, `other` any other child of the response.
+/// Reads the answer `body`, whose element `list` has elements `entry`. `one` reads an entry that begins at the given
+/// byte, `other` any other child of the response.
 ///
 /// # Errors
-/// The answer is none, or not a whole one.
+/// The body is not a complete answer.
 pub(super) fn read<'a, T>(
     body: &'a str,
     (list, entry): (&str, &str),

@@ -1,7 +1,7 @@
-//! The metadata of meetings and recordings in an answer, wherever it stands.
+//! Finds the metadata of meetings and recordings in an answer.
 //!
-//! Applications name metadata too, `metadata` among it: which elements are metadata is told by where they
-//! stand, children of an outermost `<metadata>`, and not by what surrounds them in the text.
+//! Applications choose the names of metadata, and may choose `metadata` itself. An element is metadata if it is a child
+//! of an outermost `<metadata>`; the text around it does not matter.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -11,23 +11,23 @@ use super::{
 };
 use crate::reply::xml::push_escaped;
 
-/// One element of metadata.
+/// One metadata element of an answer.
 pub(super) struct MetadataElement<'x> {
     pub(super) name: &'x str,
-    /// Where it stands, its tags included.
+    /// Range of the element, with its tags.
     pub(super) whole: Range<usize>,
-    /// Where its value begins.
+    /// Position at which its value begins.
     value_at: usize,
-    /// Its text, decoded.
+    /// Text of the element, decoded.
     value: Cow<'x, str>,
 }
 
-/// Returns the metadata of `xml`, an answer or an element of one, in order.
+/// Returns the metadata elements of `xml`, an answer or an element of an answer, in order.
 pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, UnreadableReply> {
     let start = xml.len() - xml.trim_start_matches('\u{feff}').trim_start().len();
     let mut walk = ElementWalk::around(xml[start..].trim_end())?;
     let mut found = Vec::new();
-    // The outermost element in which users name the elements, and whether it is of a meeting.
+    // The depth of the outermost element in which applications name the elements, and whether it is `metadata`.
     let mut named: Option<(usize, bool)> = None;
     loop {
         match walk.next()? {
@@ -50,8 +50,8 @@ pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, U
     }
 }
 
-/// Returns `xml`, an answer, with those values of metadata replaced for which `reword` has another one, by
-/// name and value, and else byte for byte. What cannot be read is returned as it is.
+/// Returns an answer in which each metadata value is replaced for which `reword`, called with name and value, returns a
+/// new one. All other bytes stay, and an answer that cannot be read is returned unchanged.
 pub fn reworded_metadata(xml: &str, reword: impl Fn(&str, &str) -> Option<String>) -> Cow<'_, str> {
     let Ok(elements) = metadata_elements(xml) else { return Cow::Borrowed(xml) };
     let (mut out, mut done) = (String::new(), 0);
@@ -61,7 +61,7 @@ pub fn reworded_metadata(xml: &str, reword: impl Fn(&str, &str) -> Option<String
         };
         let Some(inner) = xml.get(element.value_at..end) else { continue };
         let Some(value) = reword(element.name, element.value.trim()) else { continue };
-        // White space around it stays: recordings are written in lines.
+        // The white space around the value stays, because servers write recordings on several lines.
         let from = element.value_at + inner.len() - inner.trim_start().len();
         out.push_str(&xml[done..from]);
         push_escaped(&mut out, &value);

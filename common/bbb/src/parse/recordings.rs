@@ -1,4 +1,4 @@
-//! Reading the answer of `getRecordings`, in every shape that servers give it.
+//! Reads the answer of `getRecordings` in every form that servers use (wire-contract 3).
 
 use std::{borrow::Cow, ops::Range};
 
@@ -8,55 +8,55 @@ use super::{
     listing::{self, ParsedList},
 };
 
-/// How the names of our own metadata begin.
+/// The prefix of the metadata names of Usher.
 const OURS: &str = "usher-";
 const CDATA: &str = "<![CDATA[";
 
-/// What a server has.
+/// The recordings that a server listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordingList<'a> {
-    /// The recordings, as they came; none where the server lists only pages (`allowFetchAllRecordings`
-    /// is off).
+    /// Recordings in the order of the server; `None` if the server lists only pages (`allowFetchAllRecordings` is
+    /// off).
     pub recordings: Option<Vec<ListedRecording<'a>>>,
-    /// Rows that all pages together have, where the answer is a page.
+    /// Number of recordings of all pages, if the answer is a page.
     pub total: Option<usize>,
 }
 
-/// One recording as a server lists it.
+/// One recording in the list of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedRecording<'a> {
-    /// The complete `<recording>` element, as it came.
+    /// The complete `<recording>` element, unchanged.
     raw: &'a str,
     /// The `recordID`, which is the internal id of the recorded meeting.
     pub record_id: String,
     /// The `meetingID` on the server.
     pub meeting_id: String,
-    /// `published`, `unpublished`, …; where the server does not say, as `published` has it.
+    /// State such as `published` or `unpublished`; derived from the element `published` if the server sends none.
     pub state: String,
-    /// Milliseconds since 1970; 0 if the server does not say.
+    /// Start time, milliseconds since 1970; 0 if it is absent.
     pub start_time_ms: i64,
-    /// Keys are as the server gave them, without `meta_`.
+    /// Metadata with the keys of the server, without `meta_`.
     pub metadata: Vec<(String, String)>,
-    /// Bytes of `raw` that nobody is to see.
+    /// Ranges of `raw` that applications must not see.
     ours: Vec<Range<usize>>,
-    /// Where in `raw` the meeting's id begins, each time.
+    /// Positions in `raw` at which the meeting id begins.
     ids_at: Vec<usize>,
 }
 
 impl<'a> ListedRecording<'a> {
-    /// Returns the tenant it carries our mark for.
+    /// Returns the tenant in the mark of Usher, if the recording has one.
     pub fn tenant(&self) -> Option<&str> {
         let mark = self.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case("usher-tenant"));
         mark.map(|(_, tenant)| tenant.as_str())
     }
 
-    /// Returns the application's own metadata, in order; the case of keys does not matter.
+    /// Returns the metadata of the application, without that of Usher, in order.
     pub fn own_metadata(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.metadata.iter().filter(|(name, _)| !is_ours(name));
         own.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Returns the element without our metadata, and with `prefix` taken off the meeting's id.
+    /// Returns the element without the metadata of Usher and without `prefix` before the meeting id.
     pub fn shown(&self, prefix: &str) -> Cow<'a, str> {
         let ids = self.ids_at.iter().filter(|at| {
             !prefix.is_empty() && self.raw.get(**at..).is_some_and(|text| text.starts_with(prefix))
@@ -84,7 +84,7 @@ fn is_ours(key: &str) -> bool {
 /// Reads the answer of `getRecordings`.
 ///
 /// # Errors
-/// It is none, or not a whole one.
+/// The body is not a complete answer.
 pub fn recordings(body: &str) -> Result<ServerReply<RecordingList<'_>>, UnreadableReply> {
     let mut total = None;
     let read = listing::read(body, ("recordings", "recording"), recording, |name, walk| {

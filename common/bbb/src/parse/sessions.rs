@@ -1,4 +1,4 @@
-//! Reading the answer of `getSessions`.
+//! Reads the answer of `getSessions`.
 
 use super::{
     ServerReply, UnreadableReply,
@@ -6,19 +6,19 @@ use super::{
     listing::{self, ParsedList},
 };
 
-/// Somebody in a meeting.
+/// One session of a user in a meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSession<'a> {
-    /// The complete `<meeting>` element, as it came.
+    /// The complete `<meeting>` element, unchanged.
     pub raw: &'a str,
-    /// The instance; servers call it `meetingID` here.
+    /// Internal id of the meeting, which servers call `meetingID` in this answer.
     pub internal_id: String,
 }
 
 /// Reads the answer of `getSessions`.
 ///
 /// # Errors
-/// It is none, or not a whole one.
+/// The body is not a complete answer.
 pub fn sessions(body: &str) -> Result<ServerReply<Vec<ListedSession<'_>>>, UnreadableReply> {
     match listing::read(body, ("sessions", "meeting"), session, |_, _| Ok(()))? {
         ServerReply::Failed(failure) => Ok(ServerReply::Failed(failure)),

@@ -1,19 +1,19 @@
-//! Taking our own metadata out of an answer before an application sees it.
+//! Removes the metadata of Usher from an answer before an application sees it.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::{UnreadableReply, metadata::metadata_elements};
 
-/// How the name of each of our metadata begins, its element, and the end of that.
+/// The prefix of the metadata names of Usher, of their begin tags and of their end tags.
 const OURS: &str = "usher-";
 const OURS_OPEN: &str = "<usher-";
 const OURS_CLOSE: &str = "</usher-";
-/// How often an answer is gone through: what is taken out may bring together what looks like another. An
-/// application that builds such names could else make one answer cost as much as its length squared.
+/// The number of passes over an answer. A removal can join two texts to a new element of this form, so one pass is not
+/// enough. Without a limit, an application that chooses such names could make the cost quadratic.
 const PASSES: usize = 4;
 
-/// Returns `xml`, an answer or an element of one, without the `usher-…` elements of any `<metadata>`, and
-/// else byte for byte. Of what cannot be read every such element is taken out, wherever it stands.
+/// Returns an answer, or an element of one, without the `usher-…` elements of any `<metadata>`; all other bytes stay.
+/// From a text that cannot be read, every such element is removed, at any place.
 pub fn strip_usher_metadata(xml: &str) -> Cow<'_, str> {
     let mut xml = Cow::Borrowed(xml);
     for _ in 0..PASSES {
@@ -29,15 +29,15 @@ pub fn strip_usher_metadata(xml: &str) -> Cow<'_, str> {
     Cow::Owned(disarmed(&xml))
 }
 
-/// Returns where our elements stand, in order.
+/// Returns the ranges of the metadata elements of Usher, in order.
 fn ours(xml: &str) -> Result<Vec<Range<usize>>, UnreadableReply> {
     let elements = metadata_elements(xml)?.into_iter();
     Ok(elements.filter(|element| element.name.starts_with(OURS)).map(|element| element.whole).collect())
 }
 
-/// Returns every element that is called as ours are and that ends.
+/// Returns the ranges of all complete elements with the name prefix of Usher.
 fn anywhere(xml: &str) -> Vec<Range<usize>> {
-    // Looked up once, and not anew for each element that begins.
+    // The end tags are indexed once: a search for each begin tag would make the cost quadratic.
     let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, _) in xml.match_indices(OURS_CLOSE) {
         if let Some(name) = tag(&xml[at + 2..]) {
@@ -60,13 +60,13 @@ fn anywhere(xml: &str) -> Vec<Range<usize>> {
     cuts
 }
 
-/// Returns the inside of a tag, of which `text` is what follows the first bracket; none if it does not end.
+/// Returns the inside of a tag. `text` is the text after its opening bracket. Returns `None` if the tag has no end.
 fn tag(text: &str) -> Option<&str> {
     let end = text.find(['<', '>'])?;
     text[end..].starts_with('>').then(|| &text[..end])
 }
 
-/// Cuts elements out, with the line that each is alone on.
+/// Returns the text without the given ranges, each with the line end that follows it.
 fn without(xml: &str, cuts: &[Range<usize>]) -> String {
     let (mut out, mut done) = (String::with_capacity(xml.len()), 0);
     for cut in cuts {
@@ -77,8 +77,7 @@ fn without(xml: &str, cuts: &[Range<usize>]) -> String {
     out
 }
 
-/// Returns `xml` in which nothing looks like an element of ours any more: of what is left of any the
-/// brackets go.
+/// Returns the text without any begin tag of an element of Usher: the brackets before the prefix are removed.
 fn disarmed(xml: &str) -> String {
     let mut parts = xml.split(OURS);
     let mut out = String::with_capacity(xml.len());

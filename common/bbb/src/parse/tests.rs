@@ -78,7 +78,7 @@ fn empty_lists_are_lists() {
 }
 
 #[test]
-fn what_is_no_list_is_an_error() {
+fn an_answer_without_a_list_is_an_error() {
     let cases = [
         ("", UnreadableReply::Empty),
         (" \n", UnreadableReply::Empty),
@@ -168,7 +168,7 @@ fn a_key_in_user_data_is_not_the_answers_own() {
 }
 
 #[test]
-fn our_own_metadata_is_taken_out_and_nothing_else() {
+fn only_the_metadata_of_usher_is_removed() {
     let stripped = strip_usher_metadata(LIST);
     assert_eq!(
         stripped,
@@ -184,7 +184,7 @@ fn our_own_metadata_is_taken_out_and_nothing_else() {
 }
 
 #[test]
-fn our_own_metadata_is_found_whatever_applications_call_theirs() {
+fn the_metadata_of_usher_is_found_beside_any_names_of_applications() {
     let mark = "<usher-tenant>school</usher-tenant>\n";
     for (before, after) in [
         ("<metadata>\n<metadata>a</metadata>\n", "</metadata>"),
@@ -207,9 +207,9 @@ fn our_own_metadata_is_found_whatever_applications_call_theirs() {
     assert_eq!(strip_usher_metadata(none), "<a><usher-x");
 }
 
-/// An application may choose names of which each hides another: after some of them brackets go.
+/// An application may choose names that hide further names. After several of them the brackets are removed.
 #[test]
-fn names_within_names_leave_nothing_of_ours() {
+fn names_within_names_leave_no_metadata_of_usher() {
     for depth in [1, 3, 4, 5, 50] {
         let built =
             format!("<a>{}<usher-x></usher-x>{}", "<ush".repeat(depth), "er-x></usher-x>".repeat(depth));
@@ -218,7 +218,7 @@ fn names_within_names_leave_nothing_of_ours() {
     }
 }
 
-/// Documents that are almost right, which random bytes never are.
+/// Returns documents that are almost well-formed, which random bytes never are.
 fn near_answers() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("<response>".to_owned()),

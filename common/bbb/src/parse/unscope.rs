@@ -1,14 +1,13 @@
-//! Giving a tenant its own meeting ids back: servers know them with the tenant's prefix.
+//! Turns scoped meeting ids in an answer back into the ids of the tenant (ADR 7).
 //!
-//! A prefix holds nothing that XML would write in another way, so it is taken out where it stands and
-//! everything else stays byte for byte.
+//! A prefix has no character that XML escapes, so it is removed from the text and all other bytes stay.
 
 use std::borrow::Cow;
 
 use super::{ListedMeeting, element::ElementWalk};
 
-/// Returns `xml`, an answer about one meeting, with `prefix` taken off the ids it names, be it in
-/// `meetingID` or in the words of a message. What cannot be read is returned as it is.
+/// Returns an answer about one meeting without `prefix` before its ids, in `meetingID` and in the text of a message. An
+/// answer that cannot be read is returned unchanged.
 pub fn unscoped<'x>(xml: &'x str, prefix: &str) -> Cow<'x, str> {
     if !xml.contains(prefix) {
         return Cow::Borrowed(xml);
@@ -26,7 +25,7 @@ pub fn unscoped<'x>(xml: &'x str, prefix: &str) -> Cow<'x, str> {
     Cow::Owned(out)
 }
 
-/// Returns the element of a listed meeting with `prefix` taken off its id.
+/// Returns the element of a listed meeting without `prefix` before its id.
 pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m, str> {
     match meeting.raw.split_at_checked(meeting.meeting_id_at) {
         Some((head, tail)) if tail.starts_with(prefix) && !prefix.is_empty() => {
@@ -36,10 +35,10 @@ pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m
     }
 }
 
-/// Returns where in `xml` the prefix stands that is to go, in order.
+/// Returns the positions at which the prefix is to be removed, in order.
 fn places(xml: &str, prefix: &str) -> Option<Vec<usize>> {
     let mut walk = ElementWalk::response(xml).ok()?;
-    // The walk counts from where the document begins.
+    // Positions of the walk count from the beginning of the document, which may follow white space.
     let start = xml.find(walk.slice(0, walk.position()))?;
     let mut places = Vec::new();
     while let Some((name, _)) = walk.child(1).ok()? {
@@ -60,7 +59,7 @@ mod tests {
     use crate::parse::{ServerReply, meetings};
 
     #[test]
-    fn the_id_is_the_tenants_own_again_and_nothing_else_is_touched() {
+    fn only_the_id_of_the_tenant_is_restored() {
         let xml = "\u{feff}\n<response>\n<returncode>SUCCESS</returncode>\n<meetingName>school~x</meetingName>\n\
             <meetingID>school~a &amp; b~school~c</meetingID>\n<attendees><attendee><customdata>\
             <meetingID>school~d</meetingID></customdata></attendee></attendees>\n<metadata>\n<k>school~e</k>\n\

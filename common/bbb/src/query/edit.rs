@@ -1,21 +1,21 @@
-//! Changing a query without touching the rest of it, in one pass: callers choose how many parameters a
-//! request has, and some of the edits follow from them.
+//! Changes parameters of a query in one pass and keeps the bytes of the others. The cost must stay linear, because a
+//! caller chooses the number of parameters, and the number of some edits follows from it.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{META, QueryPair, decode, encoding::push_encoded, same_name};
 
-/// Room that a rewritten query keeps for `&checksum=` and the longest checksum.
+/// The room for `&checksum=` and the longest checksum that a rewritten query has, bytes.
 const ROOM_FOR_CHECKSUM: usize = 138;
-/// Edits that are looked through one by one, as for every join; of more an index is made.
+/// The number of edits up to which a linear search is used, as for every join. More edits get an index.
 const FEW: usize = 16;
 
-/// One change. Of several for one name the last counts.
+/// One change of a query. If several edits have one name, the last one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryEdit<'e> {
-    /// Gives a parameter this one value, where it first stood, else at the end. Not encoded yet.
+    /// Sets a parameter to one value, at its first position or else at the end. The value is not encoded yet.
     Set(&'e str, &'e str),
-    /// Takes a parameter out, as often as it stands there.
+    /// Removes every occurrence of a parameter.
     Remove(&'e str),
 }
 
@@ -27,7 +27,7 @@ impl<'e> QueryEdit<'e> {
     }
 }
 
-/// The edits, by the parameter that each is of.
+/// The edits, searchable by parameter.
 struct EditIndex<'e> {
     edits: &'e [QueryEdit<'e>],
     /// The last edit of each parameter, by its name as servers compare it; empty for a few edits.
@@ -41,7 +41,7 @@ impl<'e> EditIndex<'e> {
         Self { edits, last: last.collect() }
     }
 
-    /// Returns which edit is that of a parameter as it stands in a query.
+    /// Returns the index of the edit of a pair in a query.
     fn of(&self, pair: QueryPair<'_>) -> Option<usize> {
         if self.edits.len() > FEW {
             return self.last.get(&compared_name(decode(pair.name))).copied();
@@ -49,7 +49,7 @@ impl<'e> EditIndex<'e> {
         self.edits.iter().rposition(|edit| pair.is(edit.name()))
     }
 
-    /// Tells whether no later edit is of the same parameter.
+    /// Tells whether no later edit has the same parameter.
     fn is_last(&self, at: usize) -> bool {
         let name = self.edits[at].name();
         if self.edits.len() > FEW {
@@ -59,7 +59,7 @@ impl<'e> EditIndex<'e> {
     }
 }
 
-/// Returns a decoded name in the one form that [`same_name`] takes for the same.
+/// Returns a decoded name in its compared form: names are equal for [`same_name`] if their forms are equal.
 pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
     match name.strip_prefix(META) {
         Some(key) if key.bytes().any(|byte| byte.is_ascii_uppercase()) => {
@@ -69,8 +69,8 @@ pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Returns `query` with `edits` made and everything else byte for byte and in order, with room for
-/// the checksum that will follow.
+/// Returns `query` after `edits`, with the bytes and the order of all other parameters, and with room for the checksum
+/// that follows.
 pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
     let growth: usize = edits
         .iter()

@@ -1,4 +1,4 @@
-//! Percent-encoding of names and values, both ways.
+//! Percent-encoding and decoding of names and values.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// Appends `text` percent-encoded.
+/// Appends the percent-encoded form of `text`.
 pub(super) fn push_encoded(out: &mut String, text: &str) {
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -22,9 +22,9 @@ pub(super) fn push_encoded(out: &mut String, text: &str) {
     }
 }
 
-/// Returns parameters as a request line can carry them: spaces, controls, `"`, `#`, `<`, `>` and what is
-/// not ASCII, which a form may hold raw, become `%XX`; all else stays byte for byte, also what RFC 3986
-/// would escape but clients send raw (`|`, `[`, `{`). Decoded, they are the same.
+/// Returns parameters in a form that is valid in a request line. Spaces, controls, `"`, `#`, `<`, `>` and bytes that
+/// are not ASCII, which a form may have raw, become `%XX`. All other bytes stay, also those that RFC 3986 escapes but
+/// clients send raw (`|`, `[`, `{`). The decoded parameters are the same.
 pub fn url_safe(parameters: &str) -> Cow<'_, str> {
     let Some(first) = parameters.bytes().position(|byte| !is_url_safe(byte)) else {
         return Cow::Borrowed(parameters);
@@ -46,8 +46,8 @@ fn is_url_safe(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
 }
 
-/// Returns `text` decoded: `+` is a space and `%XX` a byte of UTF-8. What is neither stays as it
-/// is; bytes that are not UTF-8 become U+FFFD.
+/// Returns the decoded text: `+` is a space and `%XX` a byte of UTF-8. Other characters stay; bytes that are not UTF-8
+/// become U+FFFD.
 pub fn decode(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let Some(first) = bytes.iter().position(|byte| matches!(byte, b'%' | b'+')) else {

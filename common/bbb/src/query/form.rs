@@ -1,11 +1,11 @@
-//! The string that servers before 2.6.18 and 2.7.8 hash for a form body without a query: its
-//! parameters sorted and encoded anew, the way Java's `URLEncoder` does it.
+//! The text that servers before 2.6.18 and 2.7.8 hash for a form body without a query: its parameters, sorted and
+//! encoded again as the `URLEncoder` of Java does (wire-contract 1).
 
 use crate::hex;
 
 use super::{RawQuery, decode};
 
-/// Returns what an old client signed for the form `body`.
+/// Returns the text that an old client signed for the form `body`.
 pub fn rebuilt_form(body: &str) -> String {
     let mut pairs: Vec<_> = RawQuery::new(body)
         .pairs()

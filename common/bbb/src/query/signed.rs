@@ -1,35 +1,35 @@
-//! Taking the checksum out of a query, as servers do it: with the `&` before it, else with the one
-//! after it. Any other leading or trailing `&` stays and is hashed.
+//! Removes the checksum from a query as servers do: with the `&` before it, or else with the one after it. Any other
+//! leading or trailing `&` stays and is hashed (wire-contract 1).
 
 use std::borrow::Cow;
 
 use super::{QueryPair, decode};
 
-/// Name of the parameter.
+/// The name of the checksum parameter.
 const CHECKSUM: &str = "checksum";
 
-/// A query and the checksum that came with it, not yet verified.
+/// A query and its checksum, not verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedQuery<'a> {
-    /// What was signed.
+    /// Text that was signed.
     pub query: Cow<'a, str>,
-    /// The checksum given, not empty.
+    /// Checksum of the request, not empty.
     pub checksum: Cow<'a, str>,
 }
 
 impl std::fmt::Debug for SignedQuery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signed").finish_non_exhaustive() // queries hold passwords, checksums are access
+        f.debug_struct("Signed").finish_non_exhaustive() // queries have passwords, and checksums grant access
     }
 }
 
-/// Why a query has no checksum that could be verified.
+/// The reason why a query has no checksum to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChecksumFault {
-    /// None, or an empty one.
+    /// The checksum is absent or empty.
     #[error("the checksum is missing")]
     Missing,
-    /// More than one: BBB 3.0.37 and newer refuse that, older ones take what suits the caller.
+    /// The query has several checksums. BBB 3.0.37 and newer refuse it; older versions accept it if one of them fits.
     #[error("the checksum is repeated")]
     Repeated,
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Queries as clients write them and as they should not: empty pairs, lone names, broken escapes.
+/// Well-formed and malformed queries: empty pairs, names without values, broken escapes.
 fn queries() -> impl Strategy<Value = String> {
     let name = prop_oneof!["[a-d]", "meta_[a-cA-C]", "%6[1-4]", "checksum", "[a-z%+=]{0,6}"];
     let pair = (name, "[ -%'-~é東]{0,8}").prop_map(|(name, value)| format!("{name}={value}"));
@@ -14,7 +14,7 @@ fn names() -> impl Strategy<Value = String> {
     prop_oneof!["[a-d]", "meta_[a-c]", "new[a-z]", "[ -~é]{1,6}"]
 }
 
-/// What a server reads: names and values decoded, `meta_` keys in lower case.
+/// Returns the parameters that a server reads: names and values decoded, `meta_` keys in lower case.
 fn read(query: &str) -> Vec<(String, String)> {
     RawQuery::new(query)
         .pairs()
@@ -52,9 +52,9 @@ proptest! {
         prop_assert_eq!(rest(&removed), rest(&query));
     }
 
-    /// Whatever a server makes of a query, after a rewrite it makes of it what was asked for.
+    /// After a rewrite, a server reads the edited parameters and all others unchanged, from any query.
     #[test]
-    fn a_server_reads_what_several_edits_say(
+    fn a_server_reads_the_last_of_several_edits(
         query in queries(),
         sets in prop::collection::btree_map("[a-d]|meta_[a-c]|x[a-z]", ".{0,6}", 0..4),
         removed in "[a-d]|meta_[a-c]",
@@ -76,9 +76,9 @@ proptest! {
         prop_assert_eq!(untouched(out), untouched(read(&query)));
     }
 
-    /// Many edits are looked up in an index, and few are not: it makes no difference.
+    /// The result is the same with the index, which many edits get, and without it.
     #[test]
-    fn many_edits_do_what_few_do(
+    fn many_edits_have_the_effect_of_few(
         query in queries(),
         edits in prop::collection::vec(("[a-d]|meta_[a-cA-C]|x[a-z]", prop::option::of("[a-z &]{0,4}")), 0..8),
     ) {
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_itself(text in ".{0,40}") {
+    fn an_encoded_text_decodes_to_itself(text in ".{0,40}") {
         let encoded = encode(&text);
         prop_assert_eq!(decode(&encoded), text);
         prop_assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
@@ -132,7 +132,7 @@ proptest! {
         }
     }
 
-    /// Taking out what was put in anywhere gives back what there was.
+    /// Removing a checksum that was inserted at any position restores the query.
     #[test]
     fn a_checksum_put_in_anywhere_comes_out_again(
         before in prop::collection::vec("[a-d]=[a-z]{0,3}", 0..4),
@@ -177,7 +177,7 @@ fn missing_empty_and_repeated_checksums_are_faults() {
 }
 
 #[test]
-fn nothing_is_copied_for_a_checksum_at_either_end() {
+fn a_checksum_at_either_end_needs_no_copy() {
     for query in ["a=1&checksum=C", "checksum=C&a=1"] {
         assert!(matches!(RawQuery::new(query).take_checksum().unwrap().query, Cow::Borrowed("a=1")));
     }
@@ -196,7 +196,7 @@ fn parameters_are_found_however_their_names_are_written() {
 
 proptest! {
     #[test]
-    fn a_name_is_what_it_is_decoded(
+    fn names_are_compared_decoded(
         given in prop_oneof!["[a-cA-C_%+6é]{0,6}", "(meta|m%65ta)_[a-cA-C%6]{0,4}", "%6[1-3]{1,3}"],
         wanted in prop_oneof!["[a-c+%é ]{0,4}", "meta_[a-c]{0,3}"],
     ) {

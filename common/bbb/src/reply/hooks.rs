@@ -1,23 +1,23 @@
-//! The answers of `hooks/*`, in the one line in which bbb-webhooks writes them.
+//! The answers of `hooks/*`, on one line as bbb-webhooks writes them (wire-contract 6).
 
 use super::xml::push_escaped;
 
-/// One hook as `hooks/list` shows it.
+/// One hook in the answer of `hooks/list`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HookElement<'h> {
-    /// Its id.
+    /// Id of the hook.
     pub id: &'h str,
-    /// Where its events go.
+    /// URL that gets the events.
     pub callback_url: &'h str,
-    /// The meeting it is for; none when it is for all.
+    /// Meeting of the hook; `None` for all meetings.
     pub meeting_id: Option<&'h str>,
-    /// The events it is for, joined by commas; none when it is for all.
+    /// Events of the hook, comma-separated; `None` for all events.
     pub event_id: Option<&'h str>,
-    /// Whether they come as they are on the servers' bus.
+    /// Whether events have the form of the message bus of the servers.
     pub raw: bool,
 }
 
-/// What `hooks/ping` says.
+/// The answer of `hooks/ping`.
 pub const PING: &str = "bbb-webhooks API up!";
 
 /// Returns the answer of `hooks/create`.
@@ -58,7 +58,7 @@ pub fn hooks<'h>(hooks: impl IntoIterator<Item = HookElement<'h>>) -> String {
     success(&body)
 }
 
-/// Text that ends a CDATA section, or that XML cannot hold at all, is escaped instead.
+/// Appends an element with a CDATA section. Text that would end the section, or that XML forbids, is escaped instead.
 fn cdata(out: &mut String, name: &str, text: &str) {
     let plain = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     out.push_str(&format!("<{name}>"));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_an_id_holds_reads_back() {
+    fn any_id_reads_back() {
         for text in ["a&b", "]]>", "<x>", "a\u{b}b"] {
             let hook =
                 HookElement { id: "1", callback_url: "x", meeting_id: Some(text), event_id: None, raw: true };

@@ -1,20 +1,20 @@
-//! Answers about recordings.
+//! The answers about recordings and text tracks.
 
 use super::{Refusal, success, xml::XmlDocument};
 
-/// Which part of all recordings an answer holds.
+/// The part of all recordings that an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordingPage {
-    /// Recordings before the first of the page.
+    /// Number of recordings before the page.
     pub offset: usize,
-    /// Most recordings of a page, 1 to 100.
+    /// Largest number of recordings of a page, 1 to 100.
     pub limit: usize,
-    /// Recordings of all pages.
+    /// Number of recordings of all pages.
     pub total: usize,
 }
 
 /// Returns the answer of `getRecordings`; each of `recordings` is a complete `<recording>` element. A page
-/// is told in both shapes that servers use, so that clients of either find theirs.
+/// is described in both forms that servers use, so that clients of either form can read it.
 pub fn recordings<'r>(recordings: impl IntoIterator<Item = &'r str>, page: Option<RecordingPage>) -> String {
     let mut recordings = recordings.into_iter().peekable();
     success(|xml| {
@@ -50,31 +50,31 @@ fn write_page(xml: &mut XmlDocument, page: RecordingPage, empty: bool) {
     xml.leaf("totalElements", &total);
 }
 
-/// Returns the answer of a change that was made: `what` is `published`, `deleted` or `updated`, `said` what
-/// the caller said of it.
-pub fn changed(what: &str, said: &str) -> String {
+/// Returns the answer of a change of recordings: `action` is `published`, `deleted` or `updated`, `value` its requested
+/// value.
+pub fn changed(action: &str, value: &str) -> String {
     success(|xml| {
-        xml.leaf(what, said);
+        xml.leaf(action, value);
     })
 }
 
 impl Refusal {
-    /// Refuses text tracks of a recording that nobody has.
+    /// Returns the refusal of text tracks of an unknown recording.
     pub fn no_recording(record_id: &str) -> Self {
         Self::new("noRecordings", format!("No recording found for {record_id}"))
     }
 
-    /// Refuses an upload for a recording that nobody has.
+    /// Returns the refusal of an upload for an unknown recording.
     pub fn no_recording_to_caption(record_id: &str) -> Self {
         Self::new("noRecordings", format!("No recording was found for {record_id}"))
     }
 
-    /// Refuses an upload that lacks a parameter.
+    /// Returns the refusal of an upload that lacks a parameter.
     pub fn missing_param(name: &str) -> Self {
         Self::new("paramError", format!("Missing param {name}."))
     }
 
-    /// Refuses an upload of a kind that there is not.
+    /// Returns the refusal of an upload of an unknown kind.
     pub fn invalid_kind(kind: &str) -> Self {
         let message = format!("Invalid kind parameter, expected='subtitles|captions' actual={kind}");
         Self::new("invalidKind", message)

@@ -1,20 +1,20 @@
-//! The error catalogue: what BBB refuses, under which key and in which words.
+//! The catalogue of refusals: the keys and texts with which BBB refuses a request (wire-contract 8).
 
 use std::borrow::Cow;
 
 use super::XmlDocument;
 
-/// A failed answer. Clients go by the key; the words are for people.
+/// A failed answer. Clients compare the key; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The `messageKey`.
+    /// Value of `messageKey`, compared by clients.
     pub key: &'static str,
-    /// The `message`.
+    /// Value of `message`, for people.
     pub message: Cow<'static, str>,
 }
 
 impl Refusal {
-    /// Names a refusal.
+    /// Returns a refusal of a key and a text.
     pub fn new(key: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { key, message: message.into() }
     }
@@ -32,7 +32,7 @@ impl Refusal {
         xml.finish()
     }
 
-    /// Returns the answer in the older shape, which some refusals of `create` still have.
+    /// Returns the answer in the older form with `errors`, which some refusals of `create` still have.
     pub fn to_errors_xml(&self) -> String {
         let mut xml = XmlDocument::new();
         xml.element("response", |xml| {
@@ -47,7 +47,7 @@ impl Refusal {
 
     /// Returns the answer as the JSON of the text-track calls.
     pub fn to_json(&self) -> String {
-        // Written out, so that the order is BBB's whatever map a JSON library is built with.
+        // Written as text, because the order of keys must be that of BBB and a JSON map may have another order.
         let text = |text: &str| serde_json::Value::from(text).to_string();
         format!(
             r#"{{"response":{{"returncode":"FAILED","messageKey":{},"message":{}}}}}"#,
@@ -56,7 +56,7 @@ impl Refusal {
         )
     }
 
-    /// Returns the answer as the JSON of `putRecordingTextTrack`, which BBB prints in lines.
+    /// Returns the answer as the JSON of `putRecordingTextTrack`, which BBB prints on several lines.
     pub fn to_json_lines(&self) -> String {
         let text = |text: &str| serde_json::Value::from(text).to_string();
         format!(
@@ -67,12 +67,12 @@ impl Refusal {
         )
     }
 
-    /// Returns the refusal of a list with more entries than are read.
+    /// Returns the refusal of a list with more entries than the limit.
     pub fn too_long_a_list(name: &str) -> Self {
         Self::validation(format!("Param '{name}' lists too many values"))
     }
 
-    /// Returns the refusal of a parameter.
+    /// Returns the refusal of the value of a parameter.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new("validationError", message)
     }
@@ -92,109 +92,109 @@ macro_rules! catalogue {
 catalogue! {
     /// The checksum is not that of the request.
     CHECKSUM_MISMATCH = "checksumError", "Checksums do not match";
-    /// No checksum.
+    /// The request has no checksum.
     CHECKSUM_MISSING = "checksumError", "You must provide the checksum";
-    /// Bad or no checksum on a recording call.
+    /// A recording call has a wrong checksum or none.
     CHECKSUM_OF_RECORDING = "checksumError", "You did not pass the checksum security check";
-    /// Bad or no checksum on a webhook call.
+    /// A webhook call has a wrong checksum or none.
     CHECKSUM_OF_HOOK = "checksumError", "You did not pass the checksum security check.";
-    /// No checksum on `putRecordingTextTrack`.
+    /// A `putRecordingTextTrack` has no checksum.
     MISSING_PARAM_CHECKSUM = "paramError", "Missing param checksum.";
-    /// A body of a kind the call does not take.
+    /// The body has a content type that the call does not accept.
     UNSUPPORTED_CONTENT_TYPE =
         "unsupportedContentType", "POST request Content-Type is missing or unsupported";
-    /// An unknown call, or a known one by a wrong method.
+    /// The call is unknown, or its method is wrong.
     UNSUPPORTED_REQUEST = "unsupportedRequest", "This request is not supported.";
-    /// No `meetingID`.
+    /// The request has no `meetingID`.
     MISSING_MEETING_ID = "missingParamMeetingID", "You must provide a meeting ID";
-    /// `meetingID` of a wrong length.
+    /// The `meetingID` has a wrong length.
     MEETING_ID_LENGTH = "validationError", "Meeting ID must be between 2 and 256 characters";
-    /// `meetingID` with a comma.
+    /// The `meetingID` has a comma.
     MEETING_ID_COMMA = "validationError", "Meeting ID cannot contain ','";
-    /// `meetingID` with white space around it, or given twice.
+    /// The `meetingID` has white space around it or is given twice.
     MEETING_ID_INVALID = "validationError", "Invalid meeting ID";
-    /// No `name`.
+    /// The request has no `name`.
     MISSING_MEETING_NAME = "validationError", "You must provide a meeting name";
-    /// `name` of a wrong length.
+    /// The `name` has a wrong length.
     MEETING_NAME_LENGTH = "validationError", "Meeting name must be between 2 and 256 characters";
-    /// `voiceBridge` is no number.
+    /// The `voiceBridge` is not a number.
     VOICE_BRIDGE_NUMBER = "validationError", "Voice bridge must be an integral value";
-    /// `record` is no boolean.
+    /// The `record` is not a boolean.
     RECORD_BOOLEAN = "validationError", "Record must be a boolean value (true or false)";
-    /// `guest` is no boolean.
+    /// The `guest` is not a boolean.
     GUEST_BOOLEAN = "validationError", "Guest must be a boolean value (true or false)";
-    /// `auth` is no boolean.
+    /// The `auth` is not a boolean.
     AUTH_BOOLEAN = "validationError", "Auth must be a boolean value (true or false)";
-    /// `presentationUploadExternalUrl` is no URL.
+    /// The `presentationUploadExternalUrl` is not a URL.
     PRESENTATION_URL =
         "validationError", "Param 'presentationUploadExternalUrl' is not a valid URL";
-    /// `sendChatMessage` without a message.
+    /// A `sendChatMessage` has no message.
     MISSING_CHAT_MESSAGE = "validationError", "You must provide the param message";
-    /// A chat message of a wrong length.
+    /// A chat message has a wrong length.
     CHAT_MESSAGE_LENGTH = "validationError", "Param message must be between 1 and 500 characters";
-    /// A chat user name that is too long.
+    /// The user name of a chat message is too long.
     CHAT_USER_NAME_LENGTH = "validationError", "Param userName must not exceed 255 characters";
-    /// No `fullName`.
+    /// The request has no `fullName`.
     MISSING_FULL_NAME = "missingParamFullName", "You must provide your name";
-    /// A password of a wrong length.
+    /// A password has a wrong length.
     INVALID_PASSWORD = "invalidPassword", "Invalid password";
-    /// BBB 2.4: a wrong moderator password for `end`.
+    /// The moderator password of an `end` is wrong (BBB 2.4).
     WRONG_MODERATOR_PASSWORD = "invalidPassword", "The supplied moderator password is incorrect";
-    /// BBB 2.4: a join password that is neither.
+    /// The password of a join is neither of the two (BBB 2.4).
     NEITHER_PASSWORD =
         "invalidPassword", "The provided password is neither a moderator or attendee password";
-    /// Another meeting with that id runs.
+    /// Another meeting with this id is running.
     ID_NOT_UNIQUE =
         "idNotUnique",
         "A meeting already exists with that meeting ID. Please use a different meeting ID.";
-    /// The voice bridge is taken; told in the `errors` shape.
+    /// The voice bridge is used by another meeting; the answer has the form with `errors`.
     VOICE_BRIDGE_TAKEN = "nonUniqueVoiceBridge", "The selected voice bridge is already in use.";
-    /// A breakout room without its parent's id.
+    /// A breakout room has no id of its parent.
     PARENT_ID_MISSING =
         "parentMeetingIDMissing", "No parent meeting ID was provided for the breakout room";
-    /// A breakout room of an unknown parent.
+    /// The parent of a breakout room is unknown.
     PARENT_UNKNOWN = "parentMeetingDoesNotExist", "No parent meeting exists for the breakout room";
-    /// A join to an unknown meeting.
+    /// The meeting of a join is unknown.
     INVALID_MEETING = "invalidMeetingIdentifier", "A meeting with that ID does not exist";
-    /// Any other call about an unknown meeting.
+    /// The meeting of any other call is unknown.
     NOT_FOUND = "notFound", "A meeting with that ID does not exist";
-    /// Unknown recordings.
+    /// The recordings of the call are unknown.
     RECORDINGS_NOT_FOUND = "notFound", "We could not find recordings";
-    /// A join to a meeting that was ended.
+    /// The meeting of a join was ended.
     FORCIBLY_ENDED =
         "meetingForciblyEnded", "You can not join a meeting that has already been forcibly ended";
-    /// A join with another meeting's `createTime`.
+    /// The `createTime` of a join belongs to another instance.
     CREATE_TIME_MISMATCH =
         "mismatchCreateTimeParam",
         "The createTime parameter submitted mismatches with the current meeting.";
-    /// A join to a full meeting.
+    /// The meeting of a join is full.
     FULL =
         "maxParticipantsReached",
         "The number of participants allowed for this meeting has been reached.";
-    /// A join of a guest where none is let in.
+    /// A guest joins a meeting that admits no guests.
     GUEST_DENIED =
         "guestDeniedAccess",
         "You have been denied access to this meeting based on the meeting's guest policy";
-    /// A join with a password that is neither.
+    /// The password of a join is neither of the two.
     JOIN_PASSWORD = "Params required", "You must enter a valid password";
-    /// A join without a role or password (sic).
+    /// A join has no role and no password (the text is the one of BBB).
     JOIN_ROLE =
         "Params required",
         "You must either send the valid role of the user, or the password, sould the meeting has one.";
-    /// A chat message to a meeting that is not running.
+    /// The meeting of a chat message is not running.
     CHAT_MEETING_NOT_FOUND = "meetingNotFound", "Meeting not found";
-    /// A recording call without ids.
+    /// A recording call has no ids.
     MISSING_RECORD_ID = "missingParamRecordID", "You must specify a recordID.";
-    /// `publishRecordings` without `publish`.
+    /// A `publishRecordings` has no `publish`.
     MISSING_PUBLISH = "missingParamPublish", "You must specify a publish value true or false.";
-    /// `recordID` given twice.
+    /// The `recordID` is given twice.
     RECORD_ID_INVALID = "validationError", "Invalid recording ID";
-    /// `hooks/create` without a `callbackURL`.
+    /// A `hooks/create` has no `callbackURL`.
     MISSING_CALLBACK_URL =
         "missingParamCallbackURL", "You must specify a callbackURL in the parameters.";
-    /// `hooks/destroy` without a `hookID`.
+    /// A `hooks/destroy` has no `hookID`.
     MISSING_HOOK_ID = "missingParamHookID", "You must specify a hookID in the parameters.";
-    /// `hooks/destroy` of an unknown hook.
+    /// The hook of a `hooks/destroy` is unknown.
     HOOK_NOT_FOUND = "destroyMissingHook", "The hook informed was not found.";
     /// A hook could not be created.
     HOOK_NOT_CREATED =
@@ -205,20 +205,20 @@ catalogue! {
     /// A hook could not be removed.
     HOOK_NOT_REMOVED =
         "destroyHookError", "An error happened while removing your hook. Check the logs.";
-    /// A callback address that is none.
+    /// The callback address is not valid.
     CALLBACK_URL_INVALID = "validationError", "Param 'callbackURL' is not a valid URL";
-    /// A parameter of a webhook call given twice.
+    /// A parameter of a webhook call is given twice.
     HOOK_PARAM_REPEATED = "validationError", "Each param of a webhook may be given once";
-    /// More parameters than are read.
+    /// The request has more parameters than the limit.
     TOO_MANY_PARAMETERS = "validationError", "Request has too many parameters";
-    /// No server could be asked; the caller may try again.
+    /// No server could serve the call; the caller may try again (the retryable error).
     SERVER_UNAVAILABLE =
         "serverUnavailable", "The server is unavailable at the moment. Please try again.";
-    /// Something is wrong here, not with the request.
+    /// Usher failed; the request is not the cause.
     INTERNAL_ERROR = "internalError", "An internal error occurred. Please try again.";
-    /// The tenant has as many meetings as it may have.
+    /// The tenant has reached its limit of meetings.
     TOO_MANY_MEETINGS =
         "maxConcurrent", "The number of meetings allowed at the same time has been reached.";
-    /// No server has a tag that was required.
+    /// No server has the required tag.
     TAG_UNAVAILABLE = "serverTagUnavailable", "There is no available server with the requested tag.";
 }

@@ -69,21 +69,21 @@ fn every_refusal_of_the_catalogue_reads_back() {
 }
 
 #[test]
-fn what_xml_reserves_is_escaped_and_what_it_cannot_hold_left_out() {
+fn reserved_characters_are_escaped_and_forbidden_ones_left_out() {
     let refusal = Refusal::validation("<a b=\"c\">&'\u{0}\u{b}é");
     assert!(refusal.to_xml().contains("<message>&lt;a b=&quot;c&quot;&gt;&amp;&#39;é</message>"));
     assert_eq!(parse::outcome(&refusal.to_xml()).unwrap().message, "<a b=\"c\">&'é");
 }
 
 #[test]
-fn root_and_end_say_what_clients_look_for() {
+fn root_and_end_have_the_texts_that_clients_compare() {
     assert!(root().contains("<version>2.0</version>"));
     assert!(ended().contains("<messageKey>sentEndMeetingRequest</messageKey>"));
     assert!(parse::outcome(&root()).unwrap().success && parse::outcome(&ended()).unwrap().success);
 }
 
 #[test]
-fn pages_are_told_in_both_shapes() {
+fn pages_are_described_in_both_forms() {
     let one = "<recording><recordID>a-1</recordID></recording>";
     let page = recordings([one], Some(RecordingPage { offset: 2, limit: 1, total: 5 }));
     let parse::ServerReply::Success(list) = parse::recordings(&page).unwrap() else { panic!("failed") };

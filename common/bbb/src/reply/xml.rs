@@ -1,6 +1,6 @@
-//! Writing XML the way BBB does.
+//! Writes XML in the form of BBB.
 
-/// A document in the making.
+/// An XML document that is being written.
 #[derive(Debug, Default)]
 pub struct XmlDocument(String);
 
@@ -10,7 +10,7 @@ impl XmlDocument {
         Self::default()
     }
 
-    /// Appends `<name>`, what `body` writes, and `</name>`, each on its line.
+    /// Appends `<name>`, the elements that `body` writes, and `</name>`, each on its own line.
     pub fn element(&mut self, name: &str, body: impl FnOnce(&mut Self)) -> &mut Self {
         self.tag("<", name, ">\n");
         body(self);
@@ -18,7 +18,7 @@ impl XmlDocument {
         self
     }
 
-    /// Appends `<name>text</name>`, escaped.
+    /// Appends `<name>text</name>` with the text escaped.
     pub fn leaf(&mut self, name: &str, text: impl AsRef<str>) -> &mut Self {
         self.tag("<", name, ">");
         push_escaped(&mut self.0, text.as_ref());
@@ -26,20 +26,20 @@ impl XmlDocument {
         self
     }
 
-    /// Appends `<name/>`.
+    /// Appends the empty element `<name/>`.
     pub fn empty(&mut self, name: &str) -> &mut Self {
         self.tag("<", name, "/>\n");
         self
     }
 
-    /// Appends a complete element as it is.
+    /// Appends a complete element unchanged.
     pub fn raw(&mut self, element: &str) -> &mut Self {
         self.0.push_str(element);
         self.0.push('\n');
         self
     }
 
-    /// Returns the document.
+    /// Returns the text of the document.
     pub fn finish(self) -> String {
         self.0
     }
@@ -51,7 +51,7 @@ impl XmlDocument {
     }
 }
 
-/// Appends `text` with what XML reserves escaped, and without what XML cannot hold at all.
+/// Appends `text`. Characters that XML reserves are escaped, and characters that XML forbids are left out.
 pub fn push_escaped(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {

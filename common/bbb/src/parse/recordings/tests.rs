@@ -1,6 +1,6 @@
 use super::*;
 
-/// As a server gives it, one line a recording, after wire-contract 3.
+/// The answer of a server with one line for each recording (wire-contract 3).
 const LIST: &str = "<response>
   <returncode>SUCCESS</returncode>
   <recordings><recording><recordID>6fea-17</recordID><meetingID>school~room &amp; 42</meetingID><internalMeetingID>6fea-17</internalMeetingID><name>Room 42</name><isBreakout>false</isBreakout><published>true</published><state>published</state><startTime>17</startTime><endTime>18</endTime><participants>3</participants><metadata><usher-tenant>school</usher-tenant><meetingName>Room 42</meetingName><course>school~x</course><meetingId>school~room &amp; 42</meetingId><Usher-size/></metadata><size>5</size><playback><format><type>presentation</type><url>https://b/x</url><preview><images><image alt=\"W\">https://b/1.png</image></images></preview></format></playback><data></data></recording><recording><recordID>old</recordID><meetingID><![CDATA[school~b]]></meetingID><published>false</published><metadata/></recording></recordings>
@@ -27,12 +27,12 @@ fn a_recording_is_read_with_all_that_is_needed_of_it() {
     );
     let own: Vec<(&str, &str)> = first.own_metadata().collect();
     assert!(own.contains(&("course", "school~x")), "{own:?}");
-    assert!(own.iter().all(|(key, _)| !key.contains("usher")), "that is for nobody to see: {own:?}");
+    assert!(own.iter().all(|(key, _)| !key.contains("usher")), "applications must not see it: {own:?}");
     assert_eq!((second.state.as_str(), second.tenant()), ("unpublished", None));
 }
 
 #[test]
-fn what_is_shown_has_the_tenants_own_id_and_nothing_of_ours() {
+fn a_shown_recording_has_the_id_of_the_tenant_and_no_metadata_of_usher() {
     let listed = read(LIST).recordings.unwrap();
     let shown = listed[0].shown("school~");
     assert!(shown.starts_with("<recording><recordID>") && shown.ends_with("</recording>"), "{shown}");
@@ -46,7 +46,7 @@ fn what_is_shown_has_the_tenants_own_id_and_nothing_of_ours() {
 }
 
 #[test]
-fn empty_lists_are_told_from_lists_that_are_refused() {
+fn empty_lists_differ_from_refused_ones() {
     let of = |list: &str| {
         format!(
             "<response><returncode>SUCCESS</returncode>{list}<messageKey>noRecordings</messageKey>\
@@ -62,7 +62,7 @@ fn empty_lists_are_told_from_lists_that_are_refused() {
 }
 
 #[test]
-fn what_is_no_whole_list_is_an_error_and_never_a_shorter_one() {
+fn an_incomplete_list_is_an_error_and_never_a_shorter_one() {
     for length in (0..LIST.len()).filter(|length| LIST.is_char_boundary(*length)) {
         assert!(recordings(&LIST[..length]).is_err(), "{length}");
     }
