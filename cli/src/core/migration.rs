@@ -96,7 +96,7 @@ pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option
         let home = plan.server(usher, server)?;
         Some((server.spec.id.clone(), home))
     });
-    let homes: BTreeMap<ServerId, MeetingHome> = servers.collect();
+    let homes: BTreeMap<ServerId, TargetServer> = servers.collect();
     plan.without_default(usher, found);
     for meeting in &found.meetings {
         // A meeting of a server that is not taken over needs no report of its own: the server has one.
@@ -108,7 +108,7 @@ pub fn plan(usher: &UsherInventory, found: &ScaleliteInventory, url_host: Option
 }
 
 /// The server of a meeting, by its id in Usher.
-struct MeetingHome {
+struct TargetServer {
     id: ServerId,
     admin: AdminState,
 }
@@ -166,7 +166,7 @@ impl MigrationPlan {
     }
 
     /// Plans one server. Returns `None` if its meetings cannot be taken over.
-    fn server(&mut self, usher: &UsherInventory, found: &FoundServer) -> Option<MeetingHome> {
+    fn server(&mut self, usher: &UsherInventory, found: &FoundServer) -> Option<TargetServer> {
         let (spec, admin) = (&found.spec, found.admin);
         let name = spec.id.as_str();
         if let Some(current) = usher.servers.iter().find(|server| server.id == spec.id) {
@@ -181,21 +181,21 @@ impl MigrationPlan {
                 return None;
             }
             self.compare(current, found);
-            return Some(MeetingHome { id: current.id.clone(), admin: current.admin });
+            return Some(TargetServer { id: current.id.clone(), admin: current.admin });
         }
         if let Some(current) = usher.servers.iter().find(|server| server.url == spec.url) {
             self.already_here[1] += 1;
             self.compare(current, found);
-            return Some(MeetingHome { id: current.id.clone(), admin: current.admin });
+            return Some(TargetServer { id: current.id.clone(), admin: current.admin });
         }
         if let Some(planned) = self.servers.iter().find(|server| server.spec.url == spec.url) {
             let first = planned.spec.id.clone();
-            let home = MeetingHome { id: first.clone(), admin: planned.admin };
+            let home = TargetServer { id: first.clone(), admin: planned.admin };
             self.remark(true, "server", name, format!("has the URL of server {first}, and is left out"));
             return Some(home);
         }
         self.servers.push(found.clone());
-        Some(MeetingHome { id: spec.id.clone(), admin })
+        Some(TargetServer { id: spec.id.clone(), admin })
     }
 
     fn compare(&mut self, current: &CurrentServer, found: &FoundServer) {
@@ -218,7 +218,7 @@ impl MigrationPlan {
         }
     }
 
-    fn meeting(&mut self, usher: &UsherInventory, key: &MeetingKey, home: &MeetingHome) {
+    fn meeting(&mut self, usher: &UsherInventory, key: &MeetingKey, home: &TargetServer) {
         let name = key.to_string();
         match usher.meetings.get(key) {
             Some(server) if *server == home.id => self.already_here[2] += 1,

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_checked_and_the_error_says_what_is_wrong() {
+    fn names_are_checked_and_the_error_names_the_fault() {
         assert!(ServerId::parse("bbb-1.example_org").is_ok());
         for (value, part) in [("", "empty"), ("a/b", "only"), (&"x".repeat(65), "longer")] {
             let error = ServerId::parse(value).expect_err("is refused").to_string();

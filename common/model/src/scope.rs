@@ -60,8 +60,8 @@ impl TenantScope {
 
     /// Tells whether `instance` of the meeting `id` was created unscoped, although Usher would have scoped the id.
     /// It is false for ids of tenant `default` that stay as they are.
-    pub fn is_bare(&self, id: &str, instance: &InternalMeetingId) -> bool {
-        !self.is_default && bare(id).is_some() && is_instance_of(id, instance)
+    pub fn is_unscoped(&self, id: &str, instance: &InternalMeetingId) -> bool {
+        !self.is_default && unscoped_id(id).is_some() && is_instance_of(id, instance)
     }
 
     /// Tells whether `instance` was created with the id that Usher gives the meeting `id` on servers.
@@ -71,7 +71,7 @@ impl TenantScope {
 
     /// Returns the id on the server that runs `instance` of a meeting. Without an instance it is the scoped id.
     pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> ScopedId<'a> {
-        if instance.is_some_and(|instance| self.is_bare(id, instance)) {
+        if instance.is_some_and(|instance| self.is_unscoped(id, instance)) {
             ScopedId { prefix: "", id }
         } else {
             self.scoped(id)
@@ -120,7 +120,7 @@ pub fn looks_internal(on_server: &str) -> bool {
 
 /// Returns the id of an unscoped meeting, of any tenant, with the id `on_server`. Returns `None` if that id
 /// looks scoped: an unscoped meeting with such an id could not be distinguished from a scoped one.
-pub fn bare(on_server: &str) -> Option<&str> {
+pub fn unscoped_id(on_server: &str) -> Option<&str> {
     (!looks_scoped(on_server)).then_some(on_server)
 }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_reads_another_tenants_id_as_its_own() {
+    fn no_tenant_reads_an_id_of_another_as_its_own() {
         for other in ["school~room", "schoo~room", "schools~room", "default~room", "school~", "room"] {
             let expected = if other == "school~room" { Some("room") } else { None };
             assert_eq!(scope("school").original(other), expected, "{other}");
@@ -172,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn bare_meetings_are_told_by_their_internal_id() {
-        let bare = InternalMeetingId::parse(&format!("{}-170", sha1("room"))).unwrap();
+    fn unscoped_meetings_are_recognised_by_their_internal_id() {
+        let unscoped = InternalMeetingId::parse(&format!("{}-170", sha1("room"))).unwrap();
         let scoped = InternalMeetingId::parse(&format!("{}-170", sha1("school~room"))).unwrap();
         let school = scope("school");
-        assert_eq!(school.on_server("room", Some(&bare)).to_string(), "room");
+        assert_eq!(school.on_server("room", Some(&unscoped)).to_string(), "room");
         for instance in [Some(&scoped), None] {
             assert_eq!(school.on_server("room", instance).to_string(), "school~room");
         }
-        assert!(!school.is_bare("other", &bare) && !scope("default").is_bare("room", &bare));
+        assert!(!school.is_unscoped("other", &unscoped) && !scope("default").is_unscoped("room", &unscoped));
         let looks_scoped = InternalMeetingId::parse(&format!("{}-170", sha1("a~room"))).unwrap();
-        assert!(!school.is_bare("a~room", &looks_scoped), "it could be another tenant's");
+        assert!(!school.is_unscoped("a~room", &looks_scoped), "it could be another tenant's");
     }
 
     fn sha1(text: &str) -> String {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_could_take_for_an_internal_id_is_told() {
+    fn ids_that_look_internal_are_recognised() {
         let sha1 = "6fea8cf5c91f71a844862ead37a54d70198c664e";
         for id in ["42", "cafe", sha1, &format!("{sha1}-"), &format!("{sha1}-170")] {
             assert!(looks_internal(id), "{id}");

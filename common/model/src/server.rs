@@ -117,7 +117,7 @@ pub struct SampledMeeting {
     pub max_users: u32,
     /// Expected number of users; 0 means unknown.
     pub size_hint: u32,
-    /// Parent of a breakout room: a breakout room is load of its parent.
+    /// Whether the meeting is a breakout room, which counts as load of its parent.
     pub breakout: bool,
     /// Whether an application created this breakout room by its own call. Then `key` has its id, and it has a
     /// record like any meeting; a breakout room that a server creates has none (ADR 15).

@@ -92,7 +92,7 @@ pub enum VoiceRangeError {
     #[error("numbers have five to nine digits, the first not 0")]
     Digits,
     /// The last number is below the first, or the range has no number but the test bridge.
-    #[error("it holds no number that may be given out")]
+    #[error("the range has no number that can be assigned")]
     Empty,
 }
 
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_reads_back_and_says_what_is_wrong() {
+    fn a_range_reads_back_and_names_its_fault() {
         let range: VoiceRange = " 10000 - 19999 ".parse().unwrap();
         assert_eq!((range.to_string().as_str(), range.len()), ("10000-19999", 10_000));
         for (text, error) in [

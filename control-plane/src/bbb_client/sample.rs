@@ -59,7 +59,7 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Bbb
 fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
     let (scope, on_server) = (TenantScope::of(&tenant), listed.meeting_id.as_str());
-    let bare = || (listed.is_breakout || scope.is_bare(on_server, instance)).then_some(on_server);
+    let bare = || (listed.is_breakout || scope.is_unscoped(on_server, instance)).then_some(on_server);
     let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
 }

@@ -62,7 +62,7 @@ impl MeetingPlace {
             RouteState::Pending => Instance::Pending,
             RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(scoped)) {
                 Some(time) => Instance::Regular(time),
-                None if scope.is_bare(id, internal) => Instance::Bare(internal.as_str().into()),
+                None if scope.is_unscoped(id, internal) => Instance::Bare(internal.as_str().into()),
                 None => Instance::Other(internal.as_str().into()),
             },
         };

@@ -56,7 +56,7 @@ impl fmt::Debug for CallbackState {
             .field("meeting", &self.meeting)
             .field("server", &self.server)
             .field("kind", &self.kind)
-            .finish_non_exhaustive() // the URL may let somebody in
+            .finish_non_exhaustive() // the URL may contain a secret
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens_and_nothing_else_does(
+        fn only_a_sealed_state_opens(
             meeting in "[^\u{0}-\u{1f}]{2,40}", url in prop::option::of(".{0,200}"),
             nonce in any::<[u8; NONCE_LEN]>(), at in any::<prop::sample::Index>(), bit in 0..6_u8,
         ) {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_for_the_tenant_and_the_parameter_it_was_sealed_for_and_for_nothing_else() {
+    fn an_address_is_only_for_the_tenant_and_the_parameter_in_its_seal() {
         let sealed = key(1).seal(&state("room", Some("https://app.test/".into())), [1; NONCE_LEN]);
         let opened = key(1).open(&sealed).expect("opens");
         assert!(opened.is_for(&tenant("default"), "meta_endCallbackUrl"));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn i14_neither_key_nor_state_prints_what_it_holds() {
+    fn i14_neither_key_nor_state_prints_its_content() {
         let state = state("room", Some("https://app.test/cb?token=abc".into()));
         let text = format!("{state:?} {:?} {:?}", key(1), CallbackKey::encode([7; KEY_LEN]));
         assert!(!text.contains("token") && !text.contains("Bwc"), "{text}");

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_told_from_others_whatever_sealed_them() {
+    fn own_addresses_are_recognised_with_any_key() {
         let (old, url) = (state("bbb1", false).url(&key(2)), state("bbb1", false).url(&key(1)));
         for url in [&old, &url] {
             assert!(HookState::is_ours(&key(1), "https://bbb.test", url));

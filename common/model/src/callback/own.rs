@@ -211,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_and_what_stands_below_is_below(
+        fn any_text_is_read_or_refused_and_a_lower_path_is_below(
             text in ".{0,80}", tail in "[ -~]{0,40}",
         ) {
             let own = OwnAddress::parse("https://bbb.example.org:8443").expect("is a web address");

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_is_the_secret_and_nothing_else() {
+    fn a_bearer_is_exactly_the_secret() {
         let posted = WebhookPost::read(FORM).expect("is a form");
         let proves = |given: &str| verify(URL, FORM, &posted, WebhookProof::Bearer(given), &secret());
         assert!(proves("lb-Secret.0123456789ABCDEFabcdef"));

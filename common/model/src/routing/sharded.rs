@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_share_what_did_not_change() {
+    fn clones_share_unchanged_shards() {
         let mut map = ShardedMap::default();
         for key in 0..10_000_u32 {
             map.insert(key, key);

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn other_text_is_no_address() {
         for text in ["", "bbb1", "ftp://h/", "https://u:p@h/", "https://h/?a=b", "https://h/#x", "https://"] {
             assert!(base_url(text).is_err(), "{text}");
         }

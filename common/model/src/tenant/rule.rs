@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_refused_with_the_reason() {
+    fn a_malformed_rule_is_refused_with_the_reason() {
         for (text, error) in [
             ("record=true", RuleError::Form),
             ("set:record=true", RuleError::Form),

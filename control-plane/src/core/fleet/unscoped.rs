@@ -35,7 +35,7 @@ impl UnscopedMeetings {
             return;
         }
         let scope = TenantScope::of(&meeting.tenant);
-        let bare = names.filter(|(instance, _)| scope.is_bare(meeting.meeting.as_str(), instance));
+        let bare = names.filter(|(instance, _)| scope.is_unscoped(meeting.meeting.as_str(), instance));
         if let Some((_, server)) = bare {
             self.0.entry(meeting.meeting.clone()).or_default().insert(key, server.clone());
         } else if let Some(all) = self.0.get_mut(&meeting.meeting) {

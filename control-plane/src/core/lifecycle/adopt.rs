@@ -68,7 +68,7 @@ pub fn adopt(
     if fleet.zombies_of(key).any(given_up) {
         return PlannedStep::settled(AdoptionOutcome::Zombie); // the zombie exists through another entry of this server
     }
-    let is_bare = TenantScope::of(&key.tenant).is_bare(key.meeting.as_str(), &listed.internal_id);
+    let is_bare = TenantScope::of(&key.tenant).is_unscoped(key.meeting.as_str(), &listed.internal_id);
     let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
     if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
         return PlannedStep::settled(AdoptionOutcome::Taken(owner));
@@ -92,12 +92,12 @@ fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMee
     if let Some(marked) = addressed.find(|meeting| meeting.key.as_ref() == Some(key)) {
         return Ok(marked);
     }
-    let id = scope::bare(key.meeting.as_str()).ok_or(AdoptionOutcome::Unfit)?;
+    let id = scope::unscoped_id(key.meeting.as_str()).ok_or(AdoptionOutcome::Unfit)?;
     let listed = meetings.find(|meeting| meeting.external_id == id).ok_or(AdoptionOutcome::NotRunning)?;
     match &listed.key {
         Some(other) => Err(AdoptionOutcome::Taken(other.tenant.clone())),
         None if key.tenant.as_str() == TenantId::DEFAULT => Ok(listed),
-        None if TenantScope::of(&key.tenant).is_bare(id, &listed.internal_id) => Ok(listed),
+        None if TenantScope::of(&key.tenant).is_unscoped(id, &listed.internal_id) => Ok(listed),
         None => Err(AdoptionOutcome::Unfit),
     }
 }

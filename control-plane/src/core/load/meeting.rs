@@ -41,7 +41,7 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
     meeting.key.clone().or_else(|| {
         let on_server = meeting.external_id.as_str();
         let (tenant, id) = match &meeting.claim {
-            Some(tenant) => (tenant.clone(), MeetingId::parse(scope::bare(on_server)?)),
+            Some(tenant) => (tenant.clone(), MeetingId::parse(scope::unscoped_id(on_server)?)),
             None => {
                 let tenant = TenantId::default_tenant();
                 let id = MeetingId::parse(TenantScope::of(&tenant).original(on_server)?);

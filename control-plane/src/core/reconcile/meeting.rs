@@ -304,7 +304,7 @@ impl Meeting<'_> {
     }
 
     fn is_bare(&self, instance: &InternalMeetingId) -> bool {
-        TenantScope::of(&self.key.tenant).is_bare(self.key.meeting.as_str(), instance)
+        TenantScope::of(&self.key.tenant).is_unscoped(self.key.meeting.as_str(), instance)
     }
 
     /// Returns whether an unmarked meeting cannot be adopted for this tenant, because its name on

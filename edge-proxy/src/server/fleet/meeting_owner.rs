@@ -68,7 +68,7 @@ impl MeetingOwner {
     /// Returns whether another balancer created the meeting, so that its server does not know it by the
     /// scoped id (ADR 12).
     pub(in crate::server) fn is_unscoped(&self, scope: &TenantScope) -> bool {
-        self.instance().is_some_and(|instance| scope.is_bare(self.key.meeting.as_str(), instance))
+        self.instance().is_some_and(|instance| scope.is_unscoped(self.key.meeting.as_str(), instance))
     }
 
     /// Returns whether its server might take the id for another meeting's internal id, and no better one
