@@ -178,8 +178,7 @@ impl ListEntry<'_> {
 /// The text that states the valid range.
 pub fn weight(load_multiplier: &str) -> Result<f64, &'static str> {
     let multiplier = load_multiplier.parse::<f64>().ok().filter(|multiplier| MULTIPLIER.contains(multiplier));
-    let must =
-        "`load_multiplier` must be a number above 0 (0.001 to 1000000); 1 is ordinary, 2 takes half the load";
+    let must = "`load_multiplier` must be a number above 0 (0.001 to 1000000); the default is 1, 2 takes half the load";
     multiplier.map(|multiplier| 1.0 / multiplier).ok_or(must)
 }
 

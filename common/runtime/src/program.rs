@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_start_is_the_end_and_says_why() {
+    async fn a_failed_start_ends_the_program_with_its_reason() {
         let ended = serve(&settings(), async |_, _, _| Err::<Idle, _>(anyhow::anyhow!("no room"))).await;
         assert_eq!(ended.expect_err("is an end").to_string(), "no room");
     }

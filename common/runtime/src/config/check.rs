@@ -40,68 +40,68 @@ const RULES: &[Rule] = rules! {
     ["store.endpoints"] |s| s.store.kind != StoreKind::Etcd || !s.store.endpoints.is_empty(),
         "is empty", "name at least one etcd endpoint, or choose store.kind = \"embedded\"";
     ["store.endpoints"] |s| s.store.endpoints.iter().all(|url| is_http(url)),
-        "holds something that is not a URL", "write each as http://HOST:2379, user and password in store.user and store.password";
+        "has an entry that is not a URL", "write each as http://HOST:2379, user and password in store.user and store.password";
     ["store.prefix"] |s| s.store.prefix.ends_with('/'), "does not end in `/`", "write it as /usher/";
     ["store.user", "store.password"] |s| s.store.user.is_some() == s.store.password.is_some(),
         "and store.password go together", "set both or none";
     ["store.cert", "store.key"] |s| s.store.cert.is_some() == s.store.key.is_some(),
         "and store.key go together", "set both or none";
-    ["store.timeout"] |s| !s.store.timeout.is_zero(), "must be above 0", "5s is ordinary";
+    ["store.timeout"] |s| !s.store.timeout.is_zero(), "must be above 0", "the default is 5s";
     ["leader.ttl"] |s| s.leader.ttl >= Duration::from_secs(2) && s.leader.ttl.subsec_nanos() == 0,
-        "must be whole seconds, at least 2s", "5s is ordinary";
-    ["health.interval"] |s| !s.health.interval.is_zero(), "must be above 0", "10s is ordinary";
+        "must be whole seconds, at least 2s", "the default is 5s";
+    ["health.interval"] |s| !s.health.interval.is_zero(), "must be above 0", "the default is 10s";
     ["health.deadline", "health.interval"] |s| s.health.deadline < s.health.interval,
         "must be below health.interval", "lower it, or poll less often";
-    ["health.deadline"] |s| !s.health.deadline.is_zero(), "must be above 0", "5s is ordinary";
+    ["health.deadline"] |s| !s.health.deadline.is_zero(), "must be above 0", "the default is 5s";
     ["health.connect_timeout", "health.deadline"] |s| s.health.connect_timeout < s.health.deadline,
         "must be below health.deadline", "lower it";
-    ["health.connect_timeout"] |s| !s.health.connect_timeout.is_zero(), "must be above 0", "2s is ordinary";
-    ["health.healthy_threshold"] |s| s.health.healthy_threshold >= 1, "must be at least 1", "3 is ordinary";
-    ["health.unhealthy_after"] |s| !s.health.unhealthy_after.is_zero(), "must be above 0", "60s is ordinary";
+    ["health.connect_timeout"] |s| !s.health.connect_timeout.is_zero(), "must be above 0", "the default is 2s";
+    ["health.healthy_threshold"] |s| s.health.healthy_threshold >= 1, "must be at least 1", "the default is 3";
+    ["health.unhealthy_after"] |s| !s.health.unhealthy_after.is_zero(), "must be above 0", "the default is 60s";
     ["health.mass_failure_guard"] |s| (0.0..=1.0).contains(&s.health.mass_failure_guard),
         "must be from 0 to 1", "0.5 means half of the servers";
     ["placement.panic_threshold"] |s| (0.0..=1.0).contains(&s.placement.panic_threshold),
         "must be from 0 to 1", "0.5 means half of the servers";
     ["placement.max_inflight_creates"] |s| s.placement.max_inflight_creates >= 1,
-        "must be at least 1", "8 is ordinary";
+        "must be at least 1", "the default is 8";
     ["meetings.create_timeout", "health.unhealthy_after", "health.interval"]
         |s| s.meetings.create_timeout < s.health.time_to_offline(),
         "must be below health.unhealthy_after, or below three times health.interval where that is longer",
-        "a create begun on a healthy server must end before its ids are given away";
-    ["meetings.create_timeout"] |s| !s.meetings.create_timeout.is_zero(), "must be above 0", "30s is ordinary";
+        "a create begun on a healthy server must end before its ids become free";
+    ["meetings.create_timeout"] |s| !s.meetings.create_timeout.is_zero(), "must be above 0", "the default is 30s";
     ["meetings.upload_timeout", "meetings.create_timeout"] |s| s.meetings.upload_timeout >= s.meetings.create_timeout,
-        "must not be below meetings.create_timeout", "5m is ordinary: a create with documents waits at least as long as one without";
+        "must not be below meetings.create_timeout", "the default is 5m: a create with documents waits at least as long as one without";
     ["meetings.upload_timeout", "meetings.call_timeout"] |s| s.meetings.upload_timeout >= s.meetings.call_timeout,
-        "must not be below meetings.call_timeout", "5m is ordinary: a call with documents waits at least as long as one without";
-    ["meetings.call_timeout"] |s| !s.meetings.call_timeout.is_zero(), "must be above 0", "10s is ordinary";
-    ["meetings.zombie_ttl"] |s| !s.meetings.zombie_ttl.is_zero(), "must be above 0", "24h is ordinary";
+        "must not be below meetings.call_timeout", "the default is 5m: a call with documents waits at least as long as one without";
+    ["meetings.call_timeout"] |s| !s.meetings.call_timeout.is_zero(), "must be above 0", "the default is 10s";
+    ["meetings.zombie_ttl"] |s| !s.meetings.zombie_ttl.is_zero(), "must be above 0", "the default is 24h";
     ["edge.id"] |s| s.edge.id.as_deref().is_none_or(|id| EdgeId::parse(id).is_ok()),
         "is not a name", "use 1 to 64 of A-Z a-z 0-9 - _ .";
     ["leader.replica"] |s| s.leader.replica.as_deref().is_none_or(|id| EdgeId::parse(id).is_ok()),
         "is not a name", "use 1 to 64 of A-Z a-z 0-9 - _ .";
     ["edge.control_plane"] |s| !s.edge.control_plane.is_empty(), "is empty", "name at least one control plane";
     ["edge.control_plane"] |s| s.edge.control_plane.iter().all(|url| is_http(url)),
-        "holds something that is not a URL", "write each as http://HOST:9090";
-    ["edge.max_body"] |s| s.edge.max_body >= 1024, "must be at least 1KiB", "64MiB is ordinary";
-    ["edge.max_head"] |s| s.edge.max_head >= 8192, "must be at least 8KiB", "64KiB is ordinary";
-    ["edge.client_timeout"] |s| !s.edge.client_timeout.is_zero(), "must be above 0", "15s is ordinary";
+        "has an entry that is not a URL", "write each as http://HOST:9090";
+    ["edge.max_body"] |s| s.edge.max_body >= 1024, "must be at least 1KiB", "the default is 64MiB";
+    ["edge.max_head"] |s| s.edge.max_head >= 8192, "must be at least 8KiB", "the default is 64KiB";
+    ["edge.client_timeout"] |s| !s.edge.client_timeout.is_zero(), "must be above 0", "the default is 15s";
     ["edge.tls_cert", "edge.tls_key"] |s| s.edge.tls_cert.is_some() == s.edge.tls_key.is_some(),
         "and edge.tls_key go together", "set both or none";
     ["edge.proxy_protocol_from"] |s| s.edge.proxy_protocol_from.iter().all(|net| is_network(net)),
-        "holds something that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
+        "has an entry that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
     ["callbacks.allow"] |s| s.callbacks.allow.iter().all(|net| is_network(net)),
-        "holds something that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
-    ["callbacks.retry_for"] |s| !s.callbacks.retry_for.is_zero(), "must be above 0", "24h is ordinary";
-    ["callbacks.timeout"] |s| !s.callbacks.timeout.is_zero(), "must be above 0", "10s is ordinary";
-    ["callbacks.accept_timeout"] |s| !s.callbacks.accept_timeout.is_zero(), "must be above 0", "25s is ordinary";
+        "has an entry that is not a network", "write each as 10.0.0.0/8 or fd00::/8";
+    ["callbacks.retry_for"] |s| !s.callbacks.retry_for.is_zero(), "must be above 0", "the default is 24h";
+    ["callbacks.timeout"] |s| !s.callbacks.timeout.is_zero(), "must be above 0", "the default is 10s";
+    ["callbacks.accept_timeout"] |s| !s.callbacks.accept_timeout.is_zero(), "must be above 0", "the default is 25s";
     ["callbacks.max_body"] |s| (1024..=1 << 20).contains(&s.callbacks.max_body),
-        "must be from 1KiB to 1MiB", "etcd takes no larger values; 1MiB is ordinary";
-    ["callbacks.address_ttl"] |s| !s.callbacks.address_ttl.is_zero(), "must be above 0", "30d is ordinary";
-    ["voice.keep"] |s| !s.voice.keep.is_zero(), "must be above 0", "60d is ordinary";
+        "must be from 1KiB to 1MiB", "etcd takes no larger values; the default is 1MiB";
+    ["callbacks.address_ttl"] |s| !s.callbacks.address_ttl.is_zero(), "must be above 0", "the default is 30d";
+    ["voice.keep"] |s| !s.voice.keep.is_zero(), "must be above 0", "the default is 60d";
     ["voice.pin_min", "voice.pin_max"] |s| s.voice.pin_min <= s.voice.pin_max && s.voice.pin_min >= 1,
         "must be at least 1 and not above voice.pin_max", "5 and 11 are ordinary";
-    ["voice.pin_max"] |s| s.voice.pin_max <= 30, "must be at most 30", "11 is ordinary";
-    ["voice.max_call"] |s| s.voice.max_call.subsec_nanos() == 0, "must be whole seconds", "4h is ordinary";
+    ["voice.pin_max"] |s| s.voice.pin_max <= 30, "must be at most 30", "the default is 11";
+    ["voice.max_call"] |s| s.voice.max_call.subsec_nanos() == 0, "must be whole seconds", "for example 4h";
     ["admin.token"] |s| s.admin.token.as_ref().is_none_or(|token| HeaderValue::from_str(token.expose()).is_ok_and(|v| v.to_str().is_ok())),
         "holds characters that a header cannot carry", "use visible ASCII characters";
     ["control", "admin.token", "admin.insecure"] |s| s.addresses.control.ip().is_loopback() || s.admin.token.is_some() || s.admin.insecure,
@@ -133,7 +133,7 @@ pub(super) fn run(loading: &mut Loading) {
     warn_of_few_polls(loading);
 }
 
-/// Returns a warning if the time to offline is too short for the number of polls that it needs.
+/// Adds a warning if the time to offline is too short for the number of polls that it needs.
 fn warn_of_few_polls(loading: &mut Loading) {
     const KEYS: [&str; 2] = ["health.unhealthy_after", "health.interval"];
     let health = &loading.settings.health;

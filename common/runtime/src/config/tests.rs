@@ -268,7 +268,7 @@ fn scalelites_values_are_given_room() {
 }
 
 #[test]
-fn defaults_make_room_for_what_was_written() {
+fn defaults_adapt_to_written_settings() {
     let (settings, warnings) =
         load(&with_file("[health]\ninterval = \"2s\"\nunhealthy_after = \"12s\"")).expect("loads");
     let health = &settings.health;
@@ -298,7 +298,7 @@ fn variables_that_kubernetes_makes_of_services_are_not_settings() {
 
 /// `POLL_INTERVAL=60` alone once made a server offline after one failed poll, which split a meeting.
 #[test]
-fn h16_a_time_to_offline_of_less_than_three_polls_is_three_polls_and_is_told_at_start() {
+fn h16_a_time_to_offline_of_less_than_three_polls_is_three_polls_and_warns_at_start() {
     for (source, names) in [
         (
             with_env(&[("POLL_INTERVAL", "60")]),
@@ -373,7 +373,7 @@ fn h16_scalelites_operators_get_at_least_its_patience() {
 
 proptest! {
     #[test]
-    fn nothing_that_is_read_panics(text in "\\PC{0,200}", name in "[A-Z_]{0,20}", value in "\\PC{0,20}") {
+    fn no_input_makes_the_loader_panic(text in "\\PC{0,200}", name in "[A-Z_]{0,20}", value in "\\PC{0,20}") {
         let mut source = with_file(&text);
         source.env = vec![(format!("USHER_{name}"), value.clone()), ("POLL_INTERVAL".into(), value.clone()), ("USHER_HEALTH__INTERVAL".into(), value)];
         prop_assert!(load(&source).map(|(settings, _)| print(&settings)).map_err(|faults| faults.to_string()).is_ok_and(|t| !t.is_empty()) || !faults(&source).is_empty());

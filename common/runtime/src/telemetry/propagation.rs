@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tracing_nothing_is_sent_and_nothing_breaks() {
+    fn without_tracing_no_header_is_sent() {
         let mut headers = HeaderMap::new();
         inject(&mut headers);
         extract(&headers, &Span::none());

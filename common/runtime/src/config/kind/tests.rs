@@ -36,7 +36,7 @@ fn sizes_carry_units_or_are_bytes() {
 }
 
 #[test]
-fn addresses_need_an_address_and_a_port_and_say_what_is_missing() {
+fn addresses_need_an_address_and_a_port_and_name_the_missing_part() {
     assert!(SocketAddr::parse("127.0.0.1:0").is_ok() && SocketAddr::parse("[::1]:8080").is_ok());
     assert_eq!(SocketAddr::parse("localhost:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
     for (text, part) in [
@@ -81,7 +81,7 @@ fn round_trip<T: ScalarKind + PartialEq + std::fmt::Debug>(value: &T) {
 
 proptest! {
     #[test]
-    fn what_is_shown_reads_back(ms in 0..=315_000_000_000_u64, size in 0..=i64::MAX as u64, number: u32, flag: bool, share in -1e9..1e9_f64) {
+    fn a_printed_value_reads_back(ms in 0..=315_000_000_000_u64, size in 0..=i64::MAX as u64, number: u32, flag: bool, share in -1e9..1e9_f64) {
         round_trip(&Duration::from_millis(ms));
         round_trip(&size);
         round_trip(&number);
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics_and_no_value_is_quoted(text in "\\PC{5,40}") {
+    fn no_input_panics_and_no_value_is_quoted(text in "\\PC{5,40}") {
         let problems = [
             Duration::parse(&text).err(), u64::parse(&text).err(), u32::parse(&text).err(), bool::parse(&text).err(),
             SocketAddr::parse(&text).err(), <Vec<Secret> as SettingKind>::read(&RawValue::Text(&text)).err(),
