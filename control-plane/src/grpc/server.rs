@@ -68,7 +68,7 @@ pub struct ServiceTiming {
     pub heartbeat: Duration,
 }
 
-/// Serves until `stop`, then finishes the requests under way within [`GRACE`].
+/// Serves until `stop`, then finishes the requests under way within `GRACE`.
 pub async fn serve(
     listener: TcpListener,
     handles: ServiceHandles,
