@@ -21,7 +21,7 @@ const LOUD_AFTER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The list of pending calls. Clones share the list. One process has one list, see
-/// [`OpsHandle::pending`](super::ops::Ops::pending).
+/// [`OpsHandle::pending`](super::ops::OpsHandle::pending).
 #[derive(Debug, Clone, Default)]
 pub struct PendingCalls(Arc<Mutex<Calls>>);
 
