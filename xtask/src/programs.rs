@@ -60,6 +60,10 @@ pub(crate) fn build(profile: BuildProfile, programs: &[&str]) -> Command {
         // The encoded form may hold paths with spaces; cargo then ignores RUSTFLAGS.
         command.env("CARGO_ENCODED_RUSTFLAGS", with_flags_of("RUSTFLAGS", rust, "\u{1f}"));
         command.env("CFLAGS", with_flags_of("CFLAGS", c, " "));
+        // C compilers put this time instead of the time of the build into `__DATE__` and `__TIME__`,
+        // which mimalloc contains. It is the same for all commits, because cargo does not build a
+        // dependency again when the time changes.
+        command.env("SOURCE_DATE_EPOCH", "0");
     }
     command
 }
