@@ -1,5 +1,6 @@
 //! The decisions of the edge, as pure functions: no clock, socket, task, log or generated code.
 
+pub mod admission;
 pub mod authenticate;
 pub mod callbacks;
 pub mod dial_in;

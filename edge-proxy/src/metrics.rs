@@ -1,5 +1,7 @@
 //! The metrics of the edge. The values of labels are bounded: never a meeting, tenant, user or URL.
 
+mod shed_counters;
+
 use std::{
     fmt,
     sync::{
@@ -25,7 +27,9 @@ use usher_model::revision::Revision;
 
 use usher_runtime::clock;
 
-use crate::control::table_cell::TableCell;
+pub use shed_counters::ShedCounters;
+
+use crate::{control::table_cell::TableCell, core::admission::ShedReason};
 
 /// The outcome of a request, the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -86,6 +90,8 @@ pub struct RequestMetrics {
     pub shared_reads: Counter,
     /// Creates that were sent to another server.
     pub second_tries: Counter,
+    /// Refusals because of a limit, by reason.
+    pub shed: ShedCounters,
     callbacks: Family<StatusLabel, Counter>,
     dial_ins: Family<AnswerLabel, Counter>,
 }
@@ -120,6 +126,7 @@ impl RequestMetrics {
             callbacks,
             dial_ins,
             calls,
+            shed: ShedCounters::new(registry),
             partial_lists: counter(
                 registry,
                 "usher_edge_partial_lists",
@@ -228,8 +235,10 @@ pub struct EdgeMetrics {
 impl EdgeMetrics {
     /// Registers every metric. Those of the table are read from `cell` when they are exported.
     pub fn new(registry: &mut Registry, cell: Arc<TableCell>) -> Self {
-        let (connections, connections_shed, hedges) =
-            (Gauge::default(), Counter::default(), Counter::default());
+        let requests = RequestMetrics::new(registry);
+        let (connections, hedges) = (Gauge::default(), Counter::default());
+        // The same counter under two names: the older one is in alerts of operators.
+        let connections_shed = requests.shed.of(ShedReason::Connections);
         registry.register(
             "usher_edge_hedged_asks",
             "Requests to a second control plane because the first was silent",
@@ -242,13 +251,7 @@ impl EdgeMetrics {
             connections_shed.clone(),
         );
         registry.register_collector(Box::new(TableMetrics { cell }));
-        Self {
-            requests: RequestMetrics::new(registry),
-            stream: StreamMetrics::new(registry),
-            connections,
-            connections_shed,
-            hedges,
-        }
+        Self { requests, stream: StreamMetrics::new(registry), connections, connections_shed, hedges }
     }
 }
 

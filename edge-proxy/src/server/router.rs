@@ -33,7 +33,7 @@ use crate::{
     control::{
         callbacks::CallbackClient, hooks::HookClient, placement::PlacementClient, table_cell::TableCell,
     },
-    core::rules::DeploymentRules,
+    core::{admission::ShedReason, rules::DeploymentRules},
     metrics::{RequestMetrics, RequestOutcome},
     upstream::{ServerClient, SharedReads},
 };
@@ -168,6 +168,15 @@ impl RequestRouter {
         }
     }
 
+    /// Counts an answer to a request that was received at `received`, and returns it.
+    fn counted(&self, call: Option<ApiCall>, reply: CallReply, received: Instant) -> HttpResponse {
+        self.metrics.count(call, reply.outcome, received);
+        if let Some(reason) = reply.shed {
+            self.metrics.shed.count(reason);
+        }
+        reply.response
+    }
+
     /// Gives a verified request to the handler of its call.
     async fn dispatch(&self, request: VerifiedRequest) -> CallReply {
         match request.call.strategy() {
@@ -192,8 +201,7 @@ impl RequestHandler for RequestRouter {
     /// Answers joins of known meetings.
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse> {
         let reply = self.joins.answer_at_once(request)?;
-        self.metrics.count(Some(ApiCall::Join), reply.outcome, received);
-        Some(reply.response)
+        Some(self.counted(Some(ApiCall::Join), reply, received))
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
@@ -217,8 +225,7 @@ impl RequestHandler for RequestRouter {
             }
         };
         let reply = reply.instrument(span).await;
-        self.metrics.count(call, reply.outcome, received);
-        reply.response
+        self.counted(call, reply, received)
     }
 
     fn refuse(
@@ -227,14 +234,15 @@ impl RequestHandler for RequestRouter {
         refusal: TransportRefusal,
         received: Instant,
     ) -> HttpResponse {
+        let call = served_call(request.uri().path());
         let reply = match refusal {
-            TransportRefusal::TooManyConnections => CallReply::unavailable(),
+            // The listener has counted the connection.
+            TransportRefusal::TooManyConnections => CallReply::unavailable_to(call.unwrap_or(ApiCall::Root)),
             TransportRefusal::HeadTooLarge => {
-                CallReply::refused(&unreadable(UnreadableRequest::HeadTooLarge))
+                CallReply::refused(&unreadable(UnreadableRequest::HeadTooLarge)).over(ShedReason::HeadSize)
             }
         };
-        self.metrics.count(served_call(request.uri().path()), reply.outcome, received);
-        reply.response
+        self.counted(call, reply, received)
     }
 
     fn unreadable(request: UnreadableRequest) -> RefusalText {

@@ -9,7 +9,9 @@ use usher_bbb::{
 };
 
 use crate::{
-    core::document_body::BodyFault, metrics::RequestOutcome, server::transport::HttpResponse,
+    core::{admission::ShedReason, document_body::BodyFault},
+    metrics::RequestOutcome,
+    server::transport::HttpResponse,
     upstream::ServerAnswer,
 };
 
@@ -25,6 +27,8 @@ pub(in crate::server) struct CallReply {
     pub(in crate::server) response: HttpResponse,
     /// The outcome that the answer is counted as.
     pub(in crate::server) outcome: RequestOutcome,
+    /// The limit because of which the call was refused; the router counts it.
+    pub(in crate::server) shed: Option<ShedReason>,
 }
 
 impl CallReply {
@@ -34,7 +38,7 @@ impl CallReply {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply::CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Self { response, outcome }
+        Self { response, outcome, shed: None }
     }
 
     /// Answers with JSON of our own or of a server.
@@ -119,6 +123,20 @@ impl CallReply {
         Self::refused_to(call, &Refusal::SERVER_UNAVAILABLE).retryable()
     }
 
+    /// Answers at once that a limit is reached and the client may try again, in the format of the call's
+    /// answers.
+    #[allow(dead_code, reason = "the first limits that shed come with the next commits")]
+    pub(in crate::server) fn shed(call: ApiCall, reason: ShedReason) -> Self {
+        Self::unavailable_to(call).over(reason)
+    }
+
+    /// Notes the limit that the refused call exceeded.
+    #[must_use]
+    pub(in crate::server) fn over(mut self, reason: ShedReason) -> Self {
+        self.shed = Some(reason);
+        self
+    }
+
     /// Redirects the browser to `location`.
     pub(in crate::server) fn redirect(location: String, outcome: RequestOutcome) -> Self {
         // Locations are built from URLs that were valid, so that one that no header can hold is a defect
@@ -130,7 +148,7 @@ impl CallReply {
         *response.status_mut() = StatusCode::FOUND;
         response.headers_mut().insert(header::LOCATION, location);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Self { response, outcome }
+        Self { response, outcome, shed: None }
     }
 }
 

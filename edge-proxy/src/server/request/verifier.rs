@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
-    core::{authenticate::leaves_room_for_form, document_body::DocumentBody},
+    core::{admission::ShedReason, authenticate::leaves_room_for_form, document_body::DocumentBody},
     metrics::RequestOutcome,
     server::{
         admission::{
@@ -172,13 +172,15 @@ fn refused(call: ApiCall, refusal: &Refusal) -> Box<CallReply> {
 }
 
 fn refused_body(call: ApiCall, error: &BodyError) -> Box<CallReply> {
-    refused(
-        call,
-        &match error {
-            BodyError::TooLarge => Refusal::validation("Request body is too large"),
-            BodyError::Slow => Refusal::validation("Request body took too long"),
-            BodyError::Broken => Refusal::validation("Request not recognized"),
-            BodyError::Faulty(fault) => faulty_document(*fault),
-        },
-    )
+    let refused = |refusal: &Refusal| CallReply::refused_to(call, refusal);
+    Box::new(match error {
+        BodyError::TooLarge => {
+            refused(&Refusal::validation("Request body is too large")).over(ShedReason::BodySize)
+        }
+        BodyError::Slow => {
+            refused(&Refusal::validation("Request body took too long")).over(ShedReason::BodyTime)
+        }
+        BodyError::Broken => refused(&Refusal::validation("Request not recognized")),
+        BodyError::Faulty(fault) => refused(&faulty_document(*fault)),
+    })
 }
