@@ -64,7 +64,7 @@ pub const LIMITS: &[StyleLimit] = &[
     },
     StyleLimit {
         name: "lines of documents over 100 characters",
-        now: 4.0,
+        now: 0.0,
         goal: 0.0,
         value: |survey| survey.total.long_lines.len() as f64,
     },
