@@ -16,36 +16,12 @@ use usher_bbb::{
 };
 
 use crate::{
+    answer::ApiAnswer,
     hooks::{self, HookRegistry},
     memory::ServerMemory,
     options::SimOptions,
     request::{ApiParams, ApiRequest, RequestRejection},
 };
-
-/// The answer to a call, before HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ApiAnswer {
-    /// Status 200 with an XML body.
-    Xml(String),
-    /// Status 200 with a JSON body.
-    Json(String),
-    /// Status 200 with a plain text body.
-    Text(&'static str),
-    /// Status 302; with a session cookie if the user has joined.
-    Redirect { location: String, session: Option<String> },
-    /// The path names no call of the API (404).
-    NotFound,
-    /// The call does not accept the method of the request (405).
-    MethodNotAllowed,
-    /// The request makes bbb-web throw an exception (500).
-    ServerError,
-}
-
-impl From<Refusal> for ApiAnswer {
-    fn from(refusal: Refusal) -> Self {
-        Self::Xml(refusal.to_xml())
-    }
-}
 
 /// The state and the options that the handler of a call uses.
 pub(crate) struct CallContext<'c> {

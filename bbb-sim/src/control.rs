@@ -5,14 +5,19 @@ use usher_bbb::query::RawQuery;
 
 use crate::{
     body::SimBody,
-    faults::{ConnectionGate, SimFault},
+    callbacks::SimCallback,
+    calls,
+    faults::{FaultKind, SimFault},
     hooks::{SimHook, SimHookPost},
-    http::response,
     memory::SimEndResult,
+    response::response,
     state::ServerState,
     time,
-    view::SimMeeting,
+    view::{SimCall, SimMeeting},
 };
+
+/// The path prefix of the controls.
+pub(crate) const PATH: &str = "/sim/";
 
 /// Answers a request to `/sim/NAME`.
 pub(crate) async fn answer(
@@ -27,20 +32,16 @@ pub(crate) async fn answer(
         ("GET", "faults") => json(&list_faults(state)),
         ("POST", "faults") => match SimFault::from_query(query) {
             Ok(fault) => {
-                state.set_fault(fault);
-                settle(state).await;
+                set_fault(state, fault).await;
                 json(&list_faults(state))
             }
             Err(error) => text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
         },
         ("DELETE", "faults") => {
-            state.clear_faults(params.first("kind").as_deref());
-            settle(state).await;
+            clear_faults(state, params.first("kind").as_deref()).await;
             json(&list_faults(state))
         }
-        ("GET", "calls") => {
-            json(&state.calls().iter().map(crate::SimCall::to_json).collect::<Vec<_>>().into())
-        }
+        ("GET", "calls") => json(&state.calls().iter().map(SimCall::to_json).collect::<Vec<_>>().into()),
         ("DELETE", "calls") => {
             state.forget_calls();
             text(StatusCode::OK, "")
@@ -61,16 +62,18 @@ pub(crate) async fn answer(
             let name = params.first("fullName").unwrap_or_default();
             found(leave(state, &meeting_id, &name))
         }
-        ("GET", "hooks") => json(&state.hooks().iter().map(SimHook::to_json).collect::<Vec<_>>().into()),
+        ("GET", "hooks") => {
+            json(&state.hooks.registry().hooks().iter().map(SimHook::to_json).collect::<Vec<_>>().into())
+        }
         ("DELETE", "hooks") => {
-            state.forget_hooks();
+            state.hooks.registry().forget();
             text(StatusCode::OK, "")
         }
         ("GET", "hook-posts") => {
-            json(&state.hook_posts().iter().map(SimHookPost::to_json).collect::<Vec<_>>().into())
+            json(&hook_posts(state).iter().map(SimHookPost::to_json).collect::<Vec<_>>().into())
         }
         ("GET", "callbacks") => {
-            let made = state.callbacks().into_iter();
+            let made = callbacks(state).into_iter();
             let made = made.map(|made| serde_json::json!({ "url": made.url, "status": made.status }));
             json(&made.collect::<Vec<_>>().into())
         }
@@ -96,7 +99,7 @@ pub(crate) fn end(state: &ServerState, id: &str) -> bool {
     let password = memory.find(id).map(|meeting| meeting.moderator_password.clone());
     let outcome = memory.end(id, password.as_deref(), time::now_ms());
     drop(memory);
-    drop(state.memory()); // queues the callbacks and events of the end
+    state.report_changes();
     outcome == SimEndResult::Ended
 }
 
@@ -104,21 +107,21 @@ pub(crate) fn end(state: &ServerState, id: &str) -> bool {
 /// meeting existed.
 pub(crate) fn publish(state: &ServerState, id: &str) -> bool {
     let known = state.memory().publish(id, time::now_ms());
-    drop(state.memory());
+    state.report_changes();
     known
 }
 
 /// Opens a breakout room of a meeting; returns `None` if there is no such meeting.
 pub(crate) fn add_breakout(state: &ServerState, parent: &str) -> Option<SimMeeting> {
     let opened = state.memory().add_breakout(parent, time::now_ms()).map(SimMeeting::from);
-    drop(state.memory()); // queues the events of the new meeting
+    state.report_changes();
     opened
 }
 
 /// Removes all users with this full name from a meeting. Returns whether there was one.
 pub(crate) fn leave(state: &ServerState, id: &str, full_name: &str) -> bool {
     let left = state.memory().leave(id, full_name, time::now_ms());
-    drop(state.memory()); // queues the events of the users who left
+    state.report_changes();
     left
 }
 
@@ -135,17 +138,33 @@ pub(crate) fn set_crowd(state: &ServerState, id: &str, users: usize) -> bool {
     true
 }
 
-/// Waits until the listener has applied the current faults. Returns at once if the server stops:
-/// then no listener is left to wait for.
-pub(crate) async fn settle(state: &ServerState) {
-    let mut gate = state.gate.subscribe();
-    let wanted = |gate: &ConnectionGate| *gate == state.wanted_gate().0;
-    // `wait_for` cannot fail: `state` holds the sender.
-    let _settled = gate.wait_for(wanted).await;
+/// Sets a fault. The fault is active when this returns.
+pub(crate) async fn set_fault(state: &ServerState, fault: SimFault) {
+    let frozen = (fault.kind == FaultKind::FrozenList).then(|| calls::meetings(&state.memory()));
+    state.faults.set(fault, frozen);
+    state.faults.settle().await;
+}
+
+/// Clears the faults of one kind, or all, and waits until the listener has applied the rest.
+pub(crate) async fn clear_faults(state: &ServerState, kind: Option<&str>) {
+    state.faults.clear(kind);
+    state.faults.settle().await;
+}
+
+/// Returns the results of the latest attempts to send callbacks.
+pub(crate) fn callbacks(state: &ServerState) -> Vec<SimCallback> {
+    state.report_changes();
+    state.callbacks.results()
+}
+
+/// Returns the latest requests to hooks.
+pub(crate) fn hook_posts(state: &ServerState) -> Vec<SimHookPost> {
+    state.report_changes();
+    state.hooks.posts()
 }
 
 fn list_faults(state: &ServerState) -> serde_json::Value {
-    let faults = state.faults().into_iter().map(|fault| {
+    let faults = state.faults.list().into_iter().map(|fault| {
         serde_json::json!({
             "kind": fault.kind.name(), "call": fault.call.map(usher_bbb::call::ApiCall::name),
             "count": fault.count,

@@ -1,11 +1,13 @@
 //! Faults on demand: failures of a server, set and cleared while it runs.
 
 mod active;
+mod board;
 mod parse;
 
 use std::time::Duration;
 
-pub(crate) use active::{ActiveFaults, CallEffect, ConnectionGate};
+pub(crate) use active::{CallEffect, ConnectionGate};
+pub(crate) use board::FaultBoard;
 pub use parse::FaultSyntaxError;
 use usher_bbb::call::ApiCall;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use ::http::{HeaderValue, Request, Response, StatusCode, header};
-use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use usher_bbb::{
@@ -13,20 +12,20 @@ use usher_bbb::{
 };
 
 use crate::{
+    answer::ApiAnswer,
     body::SimBody,
-    calls::ApiAnswer,
+    calls::{self, CallContext},
     control,
     faults::{CallEffect, FaultKind},
     page,
     request::ApiRequest,
+    response::response,
     state::ServerState,
     time,
     view::{SimCall, without_checksum},
 };
 
 const API: &str = "/bigbluebutton/api";
-/// The path prefix of the simulator's own controls.
-pub(crate) const CONTROLS: &str = "/sim/";
 /// Longest request body, in bytes; a longer one gets a 413.
 const BODY_MAX: usize = 32 << 20;
 const HTML: &str = "text/html;charset=utf-8";
@@ -51,7 +50,7 @@ pub(crate) async fn handle(
     match path {
         "/" => Ok(response(StatusCode::OK, HTML, page::front(&state.name))),
         "/html5client" | "/html5client/" => Ok(session_page(&state, query)),
-        _ => match path.strip_prefix(CONTROLS) {
+        _ => match path.strip_prefix(control::PATH) {
             Some(name) => Ok(control::answer(&state, request.method(), name, query).await),
             None => Ok(not_found(&state)),
         },
@@ -79,8 +78,8 @@ async fn api(
         body: body.clone(),
         at_ms: time::now_ms(),
     });
-    let effect = state.effect(call);
-    let release = state.release();
+    let effect = state.faults.effect(call);
+    let release = state.faults.release();
     if let Some(delay) = effect.delay {
         tokio::time::sleep(delay).await;
     }
@@ -92,10 +91,26 @@ async fn api(
         return Ok(instead);
     }
     let answer = match call {
-        Some(call) => state.answer(&ApiRequest { call, method: head.method, query, content_type, body }),
+        Some(call) => answer(state, &ApiRequest { call, method: head.method, query, content_type, body }),
         None => ApiAnswer::NotFound,
     };
     apply_fault(state, effect, answer)
+}
+
+/// Carries out a request and returns its answer.
+fn answer(state: &ServerState, request: &ApiRequest) -> ApiAnswer {
+    let answer = calls::answer(
+        &mut CallContext {
+            memory: &mut state.memory(),
+            hooks: &mut state.hooks.registry(),
+            options: &state.options,
+            base: &state.base,
+            now_ms: time::now_ms(),
+        },
+        request,
+    );
+    state.report_changes();
+    answer
 }
 
 /// Returns the answer of a fault that prevents the call.
@@ -160,7 +175,7 @@ fn redirect(location: &str, session: Option<String>) -> Response<SimBody> {
     // An application's own address may contain bytes that no header allows; then there is no
     // target.
     let Ok(location) = HeaderValue::from_str(location) else {
-        return self::response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "");
+        return crate::response::response(StatusCode::INTERNAL_SERVER_ERROR, HTML, "");
     };
     response.headers_mut().insert(header::LOCATION, location);
     let cookie = session.map(|id| format!("JSESSIONID={id}; Path=/bigbluebutton; HttpOnly"));
@@ -185,18 +200,4 @@ fn not_found(state: &ServerState) -> Response<SimBody> {
 
 fn xml(text: String) -> Response<SimBody> {
     response(StatusCode::OK, reply::CONTENT_TYPE, text)
-}
-
-/// Returns an answer that caches must not store.
-pub(crate) fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<SimBody> {
-    let mut response = Response::new(SimBody::whole(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
 }

@@ -17,6 +17,7 @@
 //!
 //! The kinds are the names of [`FaultKind::name`].
 
+mod answer;
 mod body;
 mod callbacks;
 mod calls;
@@ -25,12 +26,15 @@ mod control;
 mod faults;
 mod hooks;
 mod http;
+mod internal_id;
+mod lock;
 mod memory;
 mod options;
 mod page;
 mod recording;
 mod render;
 mod request;
+mod response;
 mod server;
 mod sim;
 mod state;
@@ -39,8 +43,8 @@ mod view;
 
 pub use callbacks::SimCallback;
 pub use faults::{FaultKind, FaultSyntaxError, SimFault};
-pub use hooks::{HookOptions, HooksVersion, SimHook, SimHookPost};
-pub use options::{BbbVersion, SimOptions};
+pub use hooks::{SimHook, SimHookPost};
+pub use options::{BbbVersion, HookOptions, HooksVersion, SimOptions};
 pub use recording::{SimFormat, SimRecording, SimRecordingState, SimTrack};
 pub use sim::{BbbSim, FaultControl, SimStartError};
 pub use view::{SimCall, SimMeeting};

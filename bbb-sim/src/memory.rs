@@ -1,6 +1,7 @@
 //! The memory of a server: its meetings, their users, and the rules for finding a meeting. Without
 //! sockets; the caller passes the time as milliseconds since 1970.
 
+mod change;
 mod create;
 mod join;
 mod meeting;
@@ -12,17 +13,13 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use change::{MeetingIds, MemoryChange, TimedChange};
 pub(crate) use create::{SimBreakoutRequest, SimCreateRequest, SimCreateResult};
 pub(crate) use join::{SimJoinRequest, SimJoinResult};
 pub(crate) use meeting::{MeetingDocument, MeetingUser, ServerMeeting, UserRole};
-use usher_bbb::{
-    checksum::{ChecksumAlgorithm, sign},
-    secret::Secret,
-};
 
 use crate::{
-    callbacks::{self, PendingCallback},
-    hooks::ServerEvent,
+    internal_id::hash_of,
     options::{BbbVersion, SimOptions},
     recording::{SimRecording, SimRecordingState},
 };
@@ -41,13 +38,8 @@ pub(crate) struct ServerMemory {
     last_create_ms: u64,
     recordings: Vec<SimRecording>,
     processing: Duration,
-    secret: Secret,
-    /// The callbacks that are not sent yet.
-    pending_callbacks: Vec<PendingCallback>,
-    /// The events for webhooks, in order.
-    events: Vec<ServerEvent>,
-    /// `http://host:port`, the address of playbacks.
-    base: String,
+    /// The changes that are not reported yet, in order.
+    changes: Vec<TimedChange>,
     /// The ended meetings, the latest last.
     past: VecDeque<ServerMeeting>,
 }
@@ -61,7 +53,7 @@ pub(crate) enum SimEndResult {
 }
 
 impl ServerMemory {
-    pub(crate) fn new(options: &SimOptions, base: &str) -> Self {
+    pub(crate) fn new(options: &SimOptions) -> Self {
         Self {
             version: options.version,
             end_delay: options.end_delay,
@@ -70,22 +62,18 @@ impl ServerMemory {
             last_create_ms: 0,
             recordings: options.recordings.clone(),
             processing: options.processing,
-            secret: options.secret.clone(),
-            pending_callbacks: Vec::new(),
-            events: Vec::new(),
-            base: base.to_owned(),
+            changes: Vec::new(),
             past: VecDeque::new(),
         }
     }
 
-    /// Removes and returns the callbacks to send.
-    pub(crate) fn take_callbacks(&mut self) -> Vec<PendingCallback> {
-        std::mem::take(&mut self.pending_callbacks)
+    /// Removes and returns the changes that are not reported yet.
+    pub(crate) fn take_changes(&mut self) -> Vec<TimedChange> {
+        std::mem::take(&mut self.changes)
     }
 
-    /// Removes and returns the events for webhooks.
-    pub(crate) fn take_events(&mut self) -> Vec<ServerEvent> {
-        std::mem::take(&mut self.events)
+    fn report(&mut self, at_ms: u64, change: MemoryChange) {
+        self.changes.push(TimedChange { at_ms, change });
     }
 
     /// Publishes the recording of an ended meeting if it is still processing, and queues callback
@@ -102,7 +90,7 @@ impl ServerMemory {
                 recording = known.clone();
             }
         }
-        self.queue_published(&recording, now_ms);
+        self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
         true
     }
 
@@ -110,9 +98,12 @@ impl ServerMemory {
     pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
         let Some(meeting) = self.find_mut(id) else { return false };
         let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
-        let events: Vec<_> = gone.iter().map(|user| ServerEvent::left(meeting, user, now_ms)).collect();
-        self.events.extend(events);
-        !gone.is_empty()
+        let ids = MeetingIds::from(&*meeting);
+        let was_one = !gone.is_empty();
+        for user in gone {
+            self.report(now_ms, MemoryChange::Left(ids.clone(), Box::new(user)));
+        }
+        was_one
     }
 
     pub(crate) fn version(&self) -> BbbVersion {
@@ -126,8 +117,8 @@ impl ServerMemory {
         for meeting in self.meetings.values_mut() {
             let ended = meeting.ended_at_ms.is_some() || meeting.has_ended(now_ms, expiry);
             if ended && !std::mem::replace(&mut meeting.end_is_queued, true) {
-                self.pending_callbacks.extend(callbacks::of_end(meeting, &self.secret));
-                self.events.push(ServerEvent::ended(meeting, now_ms));
+                let change = MemoryChange::Ended(Box::new(meeting.clone()));
+                self.changes.push(TimedChange { at_ms: now_ms, change });
                 if self.past.len() == PAST_KEPT {
                     self.past.pop_front();
                 }
@@ -223,11 +214,6 @@ impl ServerMemory {
         let found = self.meetings.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
         found.min_by_key(|(_, meeting)| meeting.ended_at_ms.is_some()).map(|(key, _)| key.clone())
     }
-}
-
-/// Returns the SHA-1 of a `meetingID`, the first half of an internal id.
-pub(crate) fn hash_of(meeting_id: &str) -> String {
-    sign(ChecksumAlgorithm::Sha1, meeting_id, "", &Secret::new(""))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Recordings, as tests and operators add and see them.
 
+use crate::internal_id::hash_of;
+
 /// The state of a recording, which decides its visibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SimRecordingState {
@@ -87,7 +89,7 @@ impl SimRecording {
     /// Returns a published recording of a meeting of one hour that began at `start_time_ms`.
     pub fn new(meeting_id: &str, start_time_ms: u64) -> Self {
         Self {
-            record_id: format!("{}-{start_time_ms}", crate::memory::hash_of(meeting_id)),
+            record_id: format!("{}-{start_time_ms}", hash_of(meeting_id)),
             meeting_id: meeting_id.to_owned(),
             name: format!("Recording of {meeting_id}"),
             start_time_ms,

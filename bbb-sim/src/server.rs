@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use usher_runtime::tasks::TaskGroup;
 
-use crate::{faults::ConnectionGate, http, state::ServerState};
+use crate::{control, faults::ConnectionGate, http, state::ServerState};
 
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -58,12 +58,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let mut port = ListenerPort::Listening(listener);
-    let mut changed = state.faults_changed.subscribe();
+    let faults = Arc::clone(&state.faults);
+    let mut changed = faults.changes();
     let mut connections = stop.child_token();
     loop {
         changed.mark_unchanged();
-        let (gate, until) = state.wanted_gate();
-        let before = *state.gate.borrow();
+        let (gate, until) = faults.wanted_gate();
+        let before = faults.applied_gate();
         if gate != before && gate != ConnectionGate::Open {
             connections.cancel();
             connections = stop.child_token();
@@ -79,15 +80,15 @@ pub(crate) async fn run(
             }
             (_, port) => port,
         };
-        state.gate.send_replace(gate);
+        faults.apply_gate(gate);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             changed = changed.changed() => changed?,
             () = sleep_until(until) => {}
             accepted = accept(&port) => match accepted {
                 Ok(stream) if gate == ConnectionGate::Holding => {
-                    state.count_held();
-                    let (release, cut) = (state.release(), connections.clone());
+                    faults.count_held();
+                    let (release, cut) = (faults.release(), connections.clone());
                     tasks.spawn_short("sim-held-connection", hold(stream, release, cut));
                 }
                 Ok(stream) => {
@@ -131,7 +132,7 @@ async fn serve(state: Arc<ServerState>, stream: TcpStream, cut: CancellationToke
     // connections.
     let in_control = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: Request<Incoming>| {
-        in_control.store(request.uri().path().starts_with(http::CONTROLS), Ordering::Relaxed);
+        in_control.store(request.uri().path().starts_with(control::PATH), Ordering::Relaxed);
         http::handle(Arc::clone(&state), request)
     });
     let mut builder = http1::Builder::new();

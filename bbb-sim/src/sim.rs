@@ -2,15 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::sync::mpsc;
 use usher_bbb::{checksum, secret::Secret};
 use usher_runtime::tasks::TaskGroup;
 
 use crate::{
-    callbacks::{self, SimCallback},
+    callbacks::{self, SharedCallbacks, SimCallback},
     control,
     faults::{FaultKind, SimFault},
-    hooks::{self, SimHook, SimHookPost},
+    hooks::{self, SharedHooks, SimHook, SimHookPost},
     options::SimOptions,
     recording::SimRecording,
     server,
@@ -50,16 +49,17 @@ impl BbbSim {
         let failed = |source| SimStartError { address, source };
         let listener = server::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (pending_callbacks, queued_callbacks) = mpsc::unbounded_channel();
-        let (pending_events, queued_events) = mpsc::unbounded_channel();
-        let state = Arc::new(ServerState::new(options, address, pending_callbacks, pending_events));
+        let base = format!("http://{address}");
+        let (callbacks, queued_callbacks) =
+            SharedCallbacks::new(options.secret.clone(), options.callback_pauses.clone());
+        let (hooks, queued_events) = SharedHooks::new(&options, &base);
+        let (callbacks, hooks) = (Arc::new(callbacks), Arc::new(hooks));
+        let state = Arc::new(ServerState::new(options, base, Arc::clone(&callbacks), Arc::clone(&hooks)));
         let tasks = TaskGroup::new();
-        let calling = Arc::clone(&state);
         tasks.spawn("bbb-sim-callbacks", |stop| {
-            callbacks::run(calling, queued_callbacks, tasks.clone(), stop)
+            callbacks::run(callbacks, queued_callbacks, tasks.clone(), stop)
         });
-        let sending = Arc::clone(&state);
-        tasks.spawn("bbb-sim-hooks", |stop| hooks::run(sending, queued_events, tasks.clone(), stop));
+        tasks.spawn("bbb-sim-hooks", |stop| hooks::run(hooks, queued_events, tasks.clone(), stop));
         tasks.spawn("bbb-sim", |stop| server::run(Arc::clone(&state), listener, tasks.clone(), stop));
         Ok(Self { state, tasks, address })
     }
@@ -141,23 +141,23 @@ impl BbbSim {
 
     /// Returns every attempt of a callback, oldest first.
     pub fn callbacks(&self) -> Vec<SimCallback> {
-        self.state.callbacks()
+        control::callbacks(&self.state)
     }
 
     /// Returns every webhook, in the order of creation.
     pub fn hooks(&self) -> Vec<SimHook> {
-        self.state.hooks()
+        self.state.hooks.registry().hooks().to_vec()
     }
 
     /// Removes every webhook, permanent ones included, as a loss of its Redis does. A restart
     /// removes none.
     pub fn forget_hooks(&self) {
-        self.state.forget_hooks();
+        self.state.hooks.registry().forget();
     }
 
     /// Returns every request to a webhook, oldest first.
     pub fn hook_posts(&self) -> Vec<SimHookPost> {
-        self.state.hook_posts()
+        control::hook_posts(&self.state)
     }
 
     /// Removes all users with this full name from a meeting. Returns whether there was one.
@@ -197,24 +197,21 @@ impl FaultControl {
     /// Sets a fault, in place of one of the same kind for the same call. The fault is active when
     /// this returns.
     pub async fn set(&self, fault: impl Into<SimFault>) {
-        self.0.set_fault(fault.into());
-        control::settle(&self.0).await;
+        control::set_fault(&self.0, fault.into()).await;
     }
 
     /// Clears every fault and closes hanging connections. The server works again when this returns.
     pub async fn clear(&self) {
-        self.0.clear_faults(None);
-        control::settle(&self.0).await;
+        control::clear_faults(&self.0, None).await;
     }
 
     /// Clears the faults of one kind.
     pub async fn clear_kind(&self, kind: FaultKind) {
-        self.0.clear_faults(Some(kind.name()));
-        control::settle(&self.0).await;
+        control::clear_faults(&self.0, Some(kind.name())).await;
     }
 
     /// Returns the active faults, with their remaining counts.
     pub fn list(&self) -> Vec<SimFault> {
-        self.0.faults()
+        self.0.faults.list()
     }
 }

@@ -2,8 +2,8 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, CallContext};
-use crate::request::ApiParams;
+use super::CallContext;
+use crate::{answer::ApiAnswer, request::ApiParams};
 
 pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let (id, message) = match (super::meeting_id(params), params.given("message")) {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, CallContext, modules};
+use super::{CallContext, modules};
 use crate::{
+    answer::ApiAnswer,
     memory::{MeetingDocument, SimBreakoutRequest, SimCreateRequest, SimCreateResult},
     render,
     request::{ApiParams, ApiRequest},

@@ -2,8 +2,11 @@
 
 use usher_bbb::reply::{self, xml::XmlDocument};
 
-use super::{ApiAnswer, CallContext, modules};
-use crate::request::{ApiParams, ApiRequest};
+use super::{CallContext, modules};
+use crate::{
+    answer::ApiAnswer,
+    request::{ApiParams, ApiRequest},
+};
 
 pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
     let id = match super::meeting_id(params) {

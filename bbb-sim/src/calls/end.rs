@@ -2,8 +2,8 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, CallContext};
-use crate::{memory::SimEndResult, request::ApiParams};
+use super::CallContext;
+use crate::{answer::ApiAnswer, memory::SimEndResult, request::ApiParams};
 
 pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let id = match super::meeting_id(params) {

@@ -2,8 +2,8 @@
 
 use usher_bbb::reply::{self, Refusal};
 
-use super::{ApiAnswer, CallContext};
-use crate::{memory::ServerMemory, render, request::ApiParams};
+use super::CallContext;
+use crate::{answer::ApiAnswer, memory::ServerMemory, render, request::ApiParams};
 
 pub(super) fn running(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     match super::meeting_id(params) {

@@ -5,8 +5,9 @@ use usher_bbb::{
     reply::{self, Refusal},
 };
 
-use super::{ApiAnswer, CallContext};
+use super::CallContext;
 use crate::{
+    answer::ApiAnswer,
     memory::{SimJoinRequest, SimJoinResult},
     request::ApiParams,
 };

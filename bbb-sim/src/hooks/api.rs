@@ -8,10 +8,10 @@ use usher_bbb::{
     reply::{self, Refusal, xml::XmlDocument},
 };
 
-use super::{HookRegistry, HooksVersion, SimHook, SimHookRequest};
+use super::{HookRegistry, SimHook, SimHookRequest};
 use crate::{
-    calls::ApiAnswer,
-    options::SimOptions,
+    answer::ApiAnswer,
+    options::{HooksVersion, SimOptions},
     request::{ApiParams, ApiRequest},
 };
 

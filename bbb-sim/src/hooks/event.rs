@@ -5,8 +5,8 @@ mod raw;
 use serde::Serialize;
 
 use crate::{
-    memory::{MeetingUser, ServerMeeting},
-    recording::SimRecording,
+    memory::{MeetingIds, MeetingUser, MemoryChange, ServerMeeting, TimedChange},
+    recording::{SimRecording, SimRecordingState},
     time,
 };
 
@@ -114,8 +114,21 @@ struct StepOutcome<'e> {
 }
 
 impl ServerEvent {
+    /// Returns the event that reports a change; `base` is the address of playbacks.
+    pub(super) fn of(reported: &TimedChange, base: &str) -> Self {
+        let at_ms = reported.at_ms;
+        match &reported.change {
+            MemoryChange::Created(meeting) => Self::created(meeting, at_ms),
+            MemoryChange::Joined(meeting, user) => Self::joined(meeting, user, at_ms),
+            MemoryChange::Left(meeting, user) => Self::left(meeting, user, at_ms),
+            MemoryChange::Ended(meeting) => Self::ended(&MeetingIds::from(&**meeting), at_ms),
+            MemoryChange::RecordingReady(recording) => Self::published(recording, base, at_ms),
+            MemoryChange::RecordingState(recording) => Self::changed(recording, at_ms),
+        }
+    }
+
     /// Returns the event of a meeting that was created.
-    pub(crate) fn created(meeting: &ServerMeeting, now_ms: u64) -> Self {
+    fn created(meeting: &ServerMeeting, now_ms: u64) -> Self {
         let details = MeetingDetails {
             name: &meeting.name,
             is_breakout: meeting.breakout.is_some(),
@@ -131,13 +144,14 @@ impl ServerEvent {
             max_users: meeting.max_participants,
             metadata: &meeting.metadata,
         };
-        let part = MeetingPart { details: Some(details), ..part_of(meeting) };
+        let ids = MeetingIds::from(meeting);
+        let part = MeetingPart { details: Some(details), ..part_of(&ids) };
         let attributes = EventAttributes { meeting: part, ..EventAttributes::default() };
         Self::new("meeting-created", attributes, now_ms, &raw::created(meeting, now_ms))
     }
 
     /// Returns the event of a user who joined.
-    pub(crate) fn joined(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Self {
+    fn joined(meeting: &MeetingIds, user: &MeetingUser, now_ms: u64) -> Self {
         let details = UserDetails { name: &user.full_name, role: user.role.name(), presenter: "false" };
         let part = UserPart { details: Some(details), ..user_part(user) };
         let attributes =
@@ -146,7 +160,7 @@ impl ServerEvent {
     }
 
     /// Returns the event of a user who left.
-    pub(crate) fn left(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Self {
+    fn left(meeting: &MeetingIds, user: &MeetingUser, now_ms: u64) -> Self {
         let user_part = Some(user_part(user));
         let attributes =
             EventAttributes { meeting: part_of(meeting), user: user_part, ..EventAttributes::default() };
@@ -154,14 +168,14 @@ impl ServerEvent {
     }
 
     /// Returns the event of a meeting that ended.
-    pub(crate) fn ended(meeting: &ServerMeeting, now_ms: u64) -> Self {
+    fn ended(meeting: &MeetingIds, now_ms: u64) -> Self {
         let attributes = EventAttributes { meeting: part_of(meeting), ..EventAttributes::default() };
         Self::new("meeting-ended", attributes, now_ms, &raw::ended(meeting, now_ms))
     }
 
     /// Returns the event of a recording that was processed and published; `base` is the address of
     /// its playback.
-    pub(crate) fn published(recording: &SimRecording, base: &str, now_ms: u64) -> Self {
+    fn published(recording: &SimRecording, base: &str, now_ms: u64) -> Self {
         let outcome = raw::outcome(recording, base);
         let kind = recording.formats.first().map_or("presentation", |format| &format.kind);
         let step = RecordingStep {
@@ -177,13 +191,12 @@ impl ServerEvent {
         Self::of_recording("rap-publish-ended", recording, step, now_ms, &raw)
     }
 
-    /// Returns the event of a recording that a call published, unpublished or deleted; `id` is the
-    /// kind.
-    pub(crate) fn changed(id: &'static str, recording: &SimRecording, now_ms: u64) -> Self {
-        let name = match id {
-            "rap-published" => "published",
-            "rap-unpublished" => "unpublished",
-            _ => "deleted",
+    /// Returns the event of a recording that a call published, unpublished or deleted.
+    fn changed(recording: &SimRecording, now_ms: u64) -> Self {
+        let (id, name) = match recording.state {
+            SimRecordingState::Published => ("rap-published", "published"),
+            SimRecordingState::Deleted => ("rap-deleted", "deleted"),
+            _ => ("rap-unpublished", "unpublished"),
         };
         let step = RecordingStep { record_id: &recording.record_id, outcome: None };
         let raw = raw::of_recording(name, recording, &serde_json::json!({}), now_ms);
@@ -220,7 +233,7 @@ impl ServerEvent {
     }
 }
 
-fn part_of(meeting: &ServerMeeting) -> MeetingPart<'_> {
+fn part_of(meeting: &MeetingIds) -> MeetingPart<'_> {
     MeetingPart {
         internal_meeting_id: &meeting.internal_id,
         external_meeting_id: &meeting.external_id,

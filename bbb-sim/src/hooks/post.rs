@@ -7,7 +7,8 @@ use http::{Request, header};
 use http_body_util::Full;
 use usher_bbb::{checksum::sign, query::encode, secret::Secret};
 
-use super::{HookOptions, HooksVersion, SimHook};
+use super::SimHook;
+use crate::options::{HookOptions, HooksVersion};
 
 /// A request to a hook, the same at every attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]

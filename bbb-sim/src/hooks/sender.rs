@@ -16,30 +16,21 @@ use tracing::debug;
 use usher_runtime::tasks::TaskGroup;
 
 use super::{
-    SimHook, SimHookPost,
+    SimHookPost,
     post::{EventSigner, SignedPost},
+    shared::{PendingEvent, QueuedEvents, SharedHooks},
 };
-use crate::{state::ServerState, time};
+use crate::time;
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 10;
-
-/// One event for one hook.
-#[derive(Debug)]
-pub(crate) struct PendingEvent {
-    pub(crate) hook: SimHook,
-    /// The id of the event.
-    pub(crate) event: &'static str,
-    /// The event as JSON, mapped or raw as the hook requires.
-    pub(crate) text: String,
-}
 
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// Sends events until `stop`.
 pub(crate) async fn run(
-    state: Arc<ServerState>,
-    mut pending_events: mpsc::UnboundedReceiver<PendingEvent>,
+    hooks: Arc<SharedHooks>,
+    mut pending_events: QueuedEvents,
     tasks: TaskGroup,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -53,10 +44,10 @@ pub(crate) async fn run(
                 None => return Ok(()),
             },
         };
-        queues.retain(|id, _| state.has_hook(id));
+        queues.retain(|id, _| hooks.registry().knows(id));
         let queue = queues.entry(pending.hook.id.clone()).or_insert_with(|| {
             let (queue, waiting) = mpsc::unbounded_channel();
-            let serving = serve(Arc::clone(&state), client.clone(), waiting);
+            let serving = serve(Arc::clone(&hooks), client.clone(), waiting);
             let stop = stop.clone();
             tasks.spawn_short("sim-hook", async move {
                 tokio::select! {
@@ -73,36 +64,36 @@ pub(crate) async fn run(
 
 /// Sends events to one hook until the hook is removed.
 async fn serve(
-    state: Arc<ServerState>,
+    hooks: Arc<SharedHooks>,
     client: HttpClient,
     mut waiting: mpsc::UnboundedReceiver<PendingEvent>,
 ) {
     while let Some(pending) = waiting.recv().await {
-        if !state.has_hook(&pending.hook.id) {
+        if !hooks.registry().knows(&pending.hook.id) {
             return;
         }
-        if !deliver(&state, &client, &pending).await && !pending.hook.permanent {
-            state.remove_hook(&pending.hook.id);
+        if !deliver(&hooks, &client, &pending).await && !pending.hook.permanent {
+            hooks.registry().destroy(&pending.hook.id);
             return;
         }
     }
 }
 
 /// Returns whether the hook accepted the event. A permanent hook is tried for as long as it exists.
-async fn deliver(state: &ServerState, client: &HttpClient, pending: &PendingEvent) -> bool {
+async fn deliver(hooks: &SharedHooks, client: &HttpClient, pending: &PendingEvent) -> bool {
     let sender = EventSigner {
-        version: state.hooks_version(),
-        options: &state.options.hooks,
-        domain: state.hooks_domain(),
-        secret: &state.options.secret,
+        version: hooks.registry().version(),
+        options: &hooks.options,
+        domain: hooks.domain(),
+        secret: &hooks.secret,
     };
     let post = sender.post(&pending.hook, &pending.text, time::now_ms());
-    let mut pauses = state.options.hooks.pauses.iter();
+    let mut pauses = hooks.options.pauses.iter();
     loop {
-        let status = tokio::time::timeout(state.options.hooks.timeout, attempt(client, &post));
+        let status = tokio::time::timeout(hooks.options.timeout, attempt(client, &post));
         let status = status.await.ok().flatten();
         debug!(?status, event = pending.event, "a hook was called");
-        state.record_post(SimHookPost {
+        hooks.record(SimHookPost {
             hook_id: pending.hook.id.clone(),
             callback_url: pending.hook.callback_url.clone(),
             event: pending.event.to_owned(),
@@ -114,10 +105,10 @@ async fn deliver(state: &ServerState, client: &HttpClient, pending: &PendingEven
         if status.is_some_and(|status| (200..300).contains(&status) || status == 401) {
             return true;
         }
-        let last = state.options.hooks.pauses.last().filter(|_| pending.hook.permanent);
+        let last = hooks.options.pauses.last().filter(|_| pending.hook.permanent);
         let Some(pause) = pauses.next().or(last) else { return false };
         tokio::time::sleep(*pause).await;
-        if !state.has_hook(&pending.hook.id) {
+        if !hooks.registry().knows(&pending.hook.id) {
             return false;
         }
     }

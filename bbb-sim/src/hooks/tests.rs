@@ -1,12 +1,12 @@
 use http::Method;
 use usher_bbb::{
     call::ApiCall,
-    checksum::{self, sign_query},
+    checksum::{ChecksumAlgorithm, sign_query},
     secret::Secret,
 };
 
 use super::*;
-use crate::{calls::ApiAnswer, options::SimOptions, request::ApiRequest};
+use crate::{answer::ApiAnswer, options::SimOptions, request::ApiRequest};
 
 const SECRET: &str = "lb-Secret.0123456789ABCDEFabcdef";
 const V11: &str = "callbackURL=https%3A%2F%2Fapp.example.org%2Fcb%3Fa%3D1%26b%3D2&meetingID=room-42";
@@ -35,7 +35,7 @@ fn call_hooks(registry: &mut HookRegistry, options: &SimOptions, call: ApiCall, 
 }
 
 fn signed(call: ApiCall, query: &str) -> String {
-    let algorithm = checksum::ChecksumAlgorithm::Sha1;
+    let algorithm = ChecksumAlgorithm::Sha1;
     sign_query(algorithm, call.name(), query.to_owned(), &Secret::new(SECRET))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use usher_bbb::reply::Refusal;
 
-use super::{MeetingDocument, ServerMeeting, ServerMemory, hash_of, meeting::BreakoutLink};
-use crate::{chance, hooks::ServerEvent, options::BbbVersion};
+use super::{MeetingDocument, MemoryChange, ServerMeeting, ServerMemory, meeting::BreakoutLink};
+use crate::{chance, internal_id::hash_of, options::BbbVersion};
 
 /// The voice bridge for tests: its meetings get an internal id without a hash.
 const TEST_BRIDGE: u64 = 99_999;
@@ -87,7 +87,7 @@ impl ServerMemory {
         let create_time_ms = now_ms.max(self.last_create_ms + 1);
         self.last_create_ms = create_time_ms;
         let meeting = meeting(request, parent, voice_bridge, create_time_ms);
-        self.events.push(ServerEvent::created(&meeting, now_ms));
+        self.report(now_ms, MemoryChange::Created(Box::new(meeting.clone())));
         // The new meeting replaces a breakout room with the same internal id: BBB compares only the
         // external id, which is new.
         SimCreateResult::New(

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use usher_bbb::reply::Refusal;
 
-use super::{MeetingUser, ServerMeeting, ServerMemory, UserRole};
-use crate::{chance, hooks::ServerEvent};
+use super::{MeetingUser, MemoryChange, ServerMeeting, ServerMemory, TimedChange, UserRole};
+use crate::chance;
 
 /// A validated request to join.
 #[derive(Debug, Clone, Default)]
@@ -76,7 +76,8 @@ impl ServerMemory {
         let joined = self.meetings.get(&key).and_then(|meeting| Some((meeting, meeting.users.last()?)));
         let Some((meeting, user)) = joined else { return SimJoinResult::Invalid(Refusal::INTERNAL_ERROR) };
         if !guest_waits {
-            self.events.push(ServerEvent::joined(meeting, user, now_ms));
+            let change = MemoryChange::Joined(meeting.into(), Box::new(user.clone()));
+            self.changes.push(TimedChange { at_ms: now_ms, change });
         }
         SimJoinResult::In(meeting, user)
     }

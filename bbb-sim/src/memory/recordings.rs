@@ -1,11 +1,7 @@
 //! The recordings of a server: their origin and their changes.
 
-use super::{ServerMeeting, ServerMemory};
-use crate::{
-    callbacks,
-    hooks::ServerEvent,
-    recording::{SimFormat, SimRecording, SimRecordingState, SimTrack},
-};
+use super::{MemoryChange, ServerMeeting, ServerMemory, TimedChange};
+use crate::recording::{SimFormat, SimRecording, SimRecordingState, SimTrack};
 
 /// Returns the recording of a meeting that has just ended.
 pub(super) fn of_meeting(meeting: &ServerMeeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
@@ -43,15 +39,8 @@ impl ServerMemory {
             }
         }
         for recording in published {
-            self.queue_published(&recording, now_ms);
+            self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
         }
-    }
-
-    /// Queues the callback and the event of a published recording, as the scripts do that run after
-    /// publishing.
-    pub(super) fn queue_published(&mut self, recording: &SimRecording, now_ms: u64) {
-        self.pending_callbacks.extend(callbacks::of_recording(recording, &self.secret));
-        self.events.push(ServerEvent::published(recording, &self.base, now_ms));
     }
 
     pub(crate) fn recordings(&self) -> &[SimRecording] {
@@ -66,15 +55,15 @@ impl ServerMemory {
         self.recordings.iter_mut().find(|recording| recording.record_id == record_id)
     }
 
-    /// Changes the recordings among `ids` that exist and are not deleted, and queues an event for
-    /// each one that was published, unpublished or deleted. Returns how many were found.
+    /// Changes the recordings among `ids` that exist and are not deleted, and reports each
+    /// one that was published, unpublished or deleted. Returns how many were found.
     pub(crate) fn change_recordings(
         &mut self,
         ids: &[&str],
         now_ms: u64,
         mut change: impl FnMut(&mut SimRecording),
     ) -> usize {
-        let Self { recordings, events, .. } = self;
+        let Self { recordings, changes, .. } = self;
         let found = recordings.iter_mut().filter(|recording| {
             recording.state != SimRecordingState::Deleted && ids.contains(&recording.record_id.as_str())
         });
@@ -82,13 +71,10 @@ impl ServerMemory {
             .map(|recording| {
                 let before = recording.state;
                 change(recording);
-                let id = match recording.state {
-                    state if state == before => return,
-                    SimRecordingState::Published => "rap-published",
-                    SimRecordingState::Deleted => "rap-deleted",
-                    _ => "rap-unpublished",
-                };
-                events.push(ServerEvent::changed(id, recording, now_ms));
+                if recording.state != before {
+                    let change = MemoryChange::RecordingState(Box::new(recording.clone()));
+                    changes.push(TimedChange { at_ms: now_ms, change });
+                }
             })
             .count()
     }

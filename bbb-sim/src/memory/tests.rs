@@ -1,7 +1,7 @@
 use super::*;
 
 fn memory() -> ServerMemory {
-    ServerMemory::new(&SimOptions::default(), "http://bbb.test")
+    ServerMemory::new(&SimOptions::default())
 }
 
 fn create(memory: &mut ServerMemory, id: &str, now_ms: u64) -> String {
@@ -40,10 +40,8 @@ fn a_short_hexadecimal_id_can_hit_a_foreign_meeting() {
 
 #[test]
 fn of_two_instances_the_one_that_is_not_ending_is_found() {
-    let mut memory = ServerMemory::new(
-        &SimOptions { end_delay: Duration::from_mins(1), ..SimOptions::default() },
-        "http://bbb.test",
-    );
+    let mut memory =
+        ServerMemory::new(&SimOptions { end_delay: Duration::from_mins(1), ..SimOptions::default() });
     let first = create(&mut memory, "room-42", 1_000);
     assert_eq!(memory.end("room-42", None, 1_500), SimEndResult::Ended);
     assert_eq!(memory.find("room-42").map(|meeting| meeting.internal_id.clone()), Some(first.clone()));

@@ -3,12 +3,8 @@
 
 use usher_bbb::reply::Refusal;
 
-use super::{entries, metadata};
-use crate::{
-    calls::{ApiAnswer, CallContext},
-    recording::SimRecordingState,
-    request::ApiParams,
-};
+use super::selection::{entries, metadata};
+use crate::{answer::ApiAnswer, calls::CallContext, recording::SimRecordingState, request::ApiParams};
 
 pub(in crate::calls) fn publish(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
     let given = params.get("publish").unwrap_or_default();

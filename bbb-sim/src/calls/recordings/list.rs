@@ -3,9 +3,10 @@
 
 use usher_bbb::{query::decode, reply::xml::XmlDocument};
 
-use super::{entries, metadata};
+use super::selection::{entries, metadata};
 use crate::{
-    calls::{ApiAnswer, CallContext},
+    answer::ApiAnswer,
+    calls::CallContext,
     options::BbbVersion,
     recording::{SimFormat, SimRecording, SimRecordingState},
     request::ApiParams,

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use usher_bbb::reply::Refusal;
 
 use crate::{
-    calls::{ApiAnswer, CallContext},
+    answer::ApiAnswer,
+    calls::CallContext,
     chance,
     recording::SimTrack,
     request::{ApiParams, ApiRequest},

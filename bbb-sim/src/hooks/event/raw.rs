@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    memory::{MeetingUser, ServerMeeting},
+    memory::{MeetingIds, MeetingUser, ServerMeeting},
     recording::SimRecording,
     time,
 };
@@ -35,11 +35,11 @@ pub(super) fn created(meeting: &ServerMeeting, now_ms: u64) -> Value {
     of_server("MeetingCreatedEvtMsg", &body, now_ms)
 }
 
-pub(super) fn ended(meeting: &ServerMeeting, now_ms: u64) -> Value {
+pub(super) fn ended(meeting: &MeetingIds, now_ms: u64) -> Value {
     of_server("MeetingDestroyedEvtMsg", &json!({ "meetingId": meeting.internal_id }), now_ms)
 }
 
-pub(super) fn joined(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Value {
+pub(super) fn joined(meeting: &MeetingIds, user: &MeetingUser, now_ms: u64) -> Value {
     let body = json!({
         "intId": user.internal_id, "extId": user.external_id, "name": user.full_name,
         "role": user.role.name(), "guest": false, "authed": true, "guestStatus": "ALLOW", "presenter": false,
@@ -48,7 +48,7 @@ pub(super) fn joined(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -
     of_user("UserJoinedMeetingEvtMsg", meeting, user, &body, now_ms)
 }
 
-pub(super) fn left(meeting: &ServerMeeting, user: &MeetingUser, now_ms: u64) -> Value {
+pub(super) fn left(meeting: &MeetingIds, user: &MeetingUser, now_ms: u64) -> Value {
     let body = json!({
         "intId": user.internal_id, "eject": false, "ejectedBy": "", "reason": "", "reasonCode": "",
     });
@@ -91,7 +91,7 @@ fn of_server(name: &str, body: &Value, now_ms: u64) -> Value {
     })
 }
 
-fn of_user(name: &str, meeting: &ServerMeeting, user: &MeetingUser, body: &Value, now_ms: u64) -> Value {
+fn of_user(name: &str, meeting: &MeetingIds, user: &MeetingUser, body: &Value, now_ms: u64) -> Value {
     let ids = json!({ "meetingId": meeting.internal_id, "userId": user.internal_id });
     json!({
         "envelope": {

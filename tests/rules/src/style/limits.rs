@@ -70,7 +70,7 @@ pub const LIMITS: &[StyleLimit] = &[
     },
     StyleLimit {
         name: "files in a circle of files",
-        now: 30.0,
+        now: 0.0,
         goal: 0.0,
         value: |survey| files_in_circles(&survey.total) as f64,
     },
