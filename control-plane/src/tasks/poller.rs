@@ -4,6 +4,7 @@
 mod poll_once;
 mod sample_reconciler;
 mod server_poller;
+mod zombie_end;
 
 use std::{
     collections::HashMap,

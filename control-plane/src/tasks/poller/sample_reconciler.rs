@@ -26,8 +26,11 @@ use crate::{
         alarms::{Alarm, RaisedAlarms},
         metrics::ControlPlaneMetrics,
     },
-    ports::{BbbServers, EndCallOutcome, TxnVerdict},
-    tasks::{fleet_handle::FleetHandle, leadership::Leadership, writer::PlanWriter},
+    ports::{BbbServers, TxnVerdict},
+    tasks::{
+        fleet_handle::FleetHandle, leadership::Leadership, poller::zombie_end::ZombieEndOutcome,
+        writer::PlanWriter,
+    },
 };
 
 /// Largest number of plans of one server that are committed at the same time.
@@ -247,29 +250,19 @@ impl SampleReconciler {
             return;
         };
         let call = self.servers.end(server, &end.internal_id, end.moderator_password.as_ref());
-        let outcome = match tokio::time::timeout(timeout, call).await {
-            Ok(Ok(EndCallOutcome::Requested)) => {
-                info!(server = %server.id, meeting = %end.zombie.meeting, "zombie end requested");
-                "requested"
+        let outcome = ZombieEndOutcome::of(tokio::time::timeout(timeout, call).await);
+        if matches!(outcome, ZombieEndOutcome::Gone) {
+            let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
+            let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
+            if !plan.is_empty() {
+                self.commit(&plan, epoch).await;
             }
-            Ok(Ok(EndCallOutcome::NotFound)) => {
-                let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
-                let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
-                if !plan.is_empty() {
-                    self.commit(&plan, epoch).await;
-                }
-                info!(server = %server.id, meeting = %end.zombie.meeting, "zombie ended");
-                "not_found"
-            }
-            Ok(Err(error)) => {
-                warn!(server = %server.id, meeting = %end.zombie.meeting, %error, "zombie not ended, it stays due");
-                "failed"
-            }
-            Err(_) => {
-                warn!(server = %server.id, meeting = %end.zombie.meeting, ?timeout, "zombie not ended, no answer in time");
-                "timeout"
-            }
-        };
-        self.metrics.ended(&server.id, outcome);
+        }
+        let (server, meeting) = (&server.id, &end.zombie.meeting);
+        match outcome.error() {
+            Some(error) => warn!(%server, %meeting, error, "{}", outcome.message()),
+            None => info!(%server, %meeting, "{}", outcome.message()),
+        }
+        self.metrics.ended(server, outcome.label());
     }
 }
