@@ -14,7 +14,7 @@ pub(crate) struct BenchReport {
 /// One row: a figure, and its comparison with its goals.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportRow {
-    pub(crate) what: String,
+    pub(crate) measurement: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,9 +64,9 @@ impl RowGoal {
 
 impl ReportRow {
     /// Returns a row with one figure.
-    pub(crate) fn figure(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+    pub(crate) fn figure(measurement: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
-            what: what.into(),
+            measurement: measurement.into(),
             value,
             unit,
             p50_micros: None,
@@ -77,12 +77,12 @@ impl ReportRow {
     }
 
     /// Returns a row for a rate.
-    pub(crate) fn rate(what: impl Into<String>, seen: SliceMedians) -> Self {
+    pub(crate) fn rate(measurement: impl Into<String>, seen: SliceMedians) -> Self {
         Self {
             p50_micros: Some(seen.p50_micros),
             p99_micros: Some(seen.p99_micros),
             cpu_micros: seen.cpu_micros,
-            ..Self::figure(what, seen.rate, "/s")
+            ..Self::figure(measurement, seen.rate, "/s")
         }
     }
 
@@ -98,11 +98,11 @@ impl BenchReport {
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN);
-        table.set_header(["measurement", "result", "p50", "p99", "server CPU each", "must reach"]);
+        table.set_header(["measurement", "result", "p50", "p99", "server CPU each", "requirement"]);
         for row in &self.rows {
             let goals: Vec<String> = row.goals.iter().map(RowGoal::show).collect();
             table.add_row([
-                row.what.clone(),
+                row.measurement.clone(),
                 format!("{}{}", number(row.value), row.unit),
                 time(row.p50_micros),
                 time(row.p99_micros),
