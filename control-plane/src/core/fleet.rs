@@ -250,14 +250,14 @@ impl Fleet {
         match (stored, self.servers.get_mut(id)) {
             (Some(stored), Some(server)) => server.set_server(stored),
             (Some(stored), None) => {
-                let stray = self.serverless.remove(id).unwrap_or_default();
+                let retained = self.serverless.remove(id).unwrap_or_default();
                 let mut server = FleetServer::new(stored);
-                server.health_record = stray.health;
-                self.aliases.sampled(id, None, stray.sample.as_ref().map(|stored| &stored.value));
+                server.health_record = retained.health;
+                self.aliases.sampled(id, None, retained.sample.as_ref().map(|stored| &stored.value));
                 server.asked_before =
-                    stray.sample.as_ref().is_some_and(|stored| stored.modified > self.begun);
-                server.set_sample(stray.sample, &self.policy, now);
-                server.set_freshness(stray.freshness, now);
+                    retained.sample.as_ref().is_some_and(|stored| stored.modified > self.begun);
+                server.set_sample(retained.sample, &self.policy, now);
+                server.set_freshness(retained.freshness, now);
                 self.servers.insert(id.clone(), server);
                 self.recount(id, now);
             }
@@ -272,6 +272,6 @@ impl Fleet {
             }
             (None, None) => {}
         }
-        self.serverless.retain(|_, stray| !stray.is_empty());
+        self.serverless.retain(|_, retained| !retained.is_empty());
     }
 }

@@ -85,7 +85,7 @@ pub struct ControlPlaneMetrics {
     zombies: Family<ServerLabels, Gauge>,
     rebuilds: Counter,
     store_failures: Family<StoreFailureLabels, Counter>,
-    given_up: Counter,
+    abandoned: Counter,
     ends: Family<PollLabels, Counter>,
     spared: Counter,
     placements: Family<OutcomeLabel, Counter>,
@@ -120,7 +120,7 @@ impl ControlPlaneMetrics {
             spared: Counter::default(),
             rebuilds: Counter::default(),
             store_failures: Family::default(),
-            given_up: Counter::default(),
+            abandoned: Counter::default(),
             ends: Family::default(),
             placements: Family::default(),
             leader: Gauge::default(),
@@ -174,7 +174,7 @@ impl ControlPlaneMetrics {
         registry.register(
             "usher_zombies_given_up",
             "Zombies and records of offline servers abandoned after zombie_ttl, or with their server",
-            self.given_up.clone(),
+            self.abandoned.clone(),
         );
         registry.register("usher_ends", "Calls that end a meeting, by server and outcome", self.ends.clone());
         registry.register("usher_placements", "Placements by outcome", self.placements.clone());
@@ -246,8 +246,8 @@ impl ControlPlaneMetrics {
     }
 
     /// Counts zombies and detached records that were abandoned without a poll that saw them end.
-    pub fn given_up(&self, count: u64) {
-        self.given_up.inc_by(count);
+    pub fn abandoned(&self, count: u64) {
+        self.abandoned.inc_by(count);
     }
 
     /// Sets the gauge of leadership.

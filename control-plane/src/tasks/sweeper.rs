@@ -50,7 +50,7 @@ impl FleetSweeper {
         if self.leadership.token(clock::now()).is_none() {
             return;
         }
-        let (SweepPlan { plans, given_up, drained }, epoch) = self.writer.fleet().read(|fleet| {
+        let (SweepPlan { plans, abandoned, drained }, epoch) = self.writer.fleet().read(|fleet| {
             // A store that is filled again key by key has records before it has their servers.
             let awaits = self.writer.fleet().awaits_more(fleet, clock::now());
             let missing = if awaits { MissingServer::Awaited } else { MissingServer::Removed };
@@ -60,10 +60,10 @@ impl FleetSweeper {
             info!(%server, "cordoned server is empty, disabled");
         }
         self.commit(plans, epoch).await;
-        let given_up = self.commit(given_up, epoch).await;
-        if given_up > 0 {
-            info!(abandoned = given_up, "zombies and detached records abandoned");
-            self.metrics.given_up(given_up);
+        let abandoned = self.commit(abandoned, epoch).await;
+        if abandoned > 0 {
+            info!(abandoned = abandoned, "zombies and detached records abandoned");
+            self.metrics.abandoned(abandoned);
         }
     }
 

@@ -231,7 +231,7 @@ impl Core {
             Question::Sweep { over } => {
                 let age = if over { self.policy.zombie_ttl } else { Duration::ZERO };
                 let work = reconcile::sweep(fleet, reconcile::MissingServer::Removed, self.at(age));
-                let plans: Vec<Plan> = work.plans.into_iter().chain(work.given_up).collect();
+                let plans: Vec<Plan> = work.plans.into_iter().chain(work.abandoned).collect();
                 Decision { plans: translated(&plans), ..Decision::default() }
             }
         }

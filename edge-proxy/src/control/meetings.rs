@@ -40,7 +40,7 @@ enum Instance {
     /// `sha1hex(meetingID)-createTime`, of which only the time is kept.
     Regular(u64),
     /// Another balancer created the meeting: its server knows it by the tenant's own id (ADR 12).
-    Bare(Box<str>),
+    Unscoped(Box<str>),
     Other(Box<str>),
 }
 
@@ -49,7 +49,7 @@ impl Instance {
     fn odd(&self) -> Option<&str> {
         match self {
             Self::Pending | Self::Regular(_) => None,
-            Self::Bare(internal) | Self::Other(internal) => Some(internal),
+            Self::Unscoped(internal) | Self::Other(internal) => Some(internal),
         }
     }
 }
@@ -62,7 +62,7 @@ impl MeetingPlace {
             RouteState::Pending => Instance::Pending,
             RouteState::Active(internal) => match create_time_of(internal.as_str(), &sha1(scoped)) {
                 Some(time) => Instance::Regular(time),
-                None if scope.is_unscoped(id, internal) => Instance::Bare(internal.as_str().into()),
+                None if scope.is_unscoped(id, internal) => Instance::Unscoped(internal.as_str().into()),
                 None => Instance::Other(internal.as_str().into()),
             },
         };
@@ -75,8 +75,8 @@ impl MeetingPlace {
     }
 
     /// Returns whether the server knows the meeting by the tenant's own id, without the scope.
-    pub fn is_bare(&self) -> bool {
-        matches!(self.instance, Instance::Bare(_))
+    pub fn is_unscoped(&self) -> bool {
+        matches!(self.instance, Instance::Unscoped(_))
     }
 
     /// Returns the state of the meeting, whose `meetingID` on its server is `scoped` if Usher
@@ -85,7 +85,7 @@ impl MeetingPlace {
         let internal = match &self.instance {
             Instance::Pending => return RouteState::Pending,
             Instance::Regular(time) => format!("{}-{time}", hex(&sha1(scoped))),
-            Instance::Bare(internal) | Instance::Other(internal) => internal.to_string(),
+            Instance::Unscoped(internal) | Instance::Other(internal) => internal.to_string(),
         };
         // The text was parsed from such an id, so it parses again.
         InternalMeetingId::parse(&internal).map_or(RouteState::Pending, RouteState::Active)
@@ -105,7 +105,7 @@ pub struct TableMeeting<'m> {
 
 impl<'m> TableMeeting<'m> {
     fn new(name: &'m str, key: &'m ScopedIdKey, place: &'m MeetingPlace) -> Self {
-        let on_server = if place.is_bare() { name } else { &key.0 };
+        let on_server = if place.is_unscoped() { name } else { &key.0 };
         Self { name, on_server, place }
     }
 

@@ -29,7 +29,7 @@ pub struct MeetingHome {
     pub server: ServerId,
     /// Whether another balancer created the meeting, so that its server knows it by the tenant's
     /// own id (ADR 12).
-    pub bare: bool,
+    pub unscoped: bool,
 }
 
 /// Merges the lists of several servers for `tenant`, whose ids have this scope. `home` returns
@@ -95,7 +95,7 @@ fn is_shown(
         (None, Some(home)) => home.as_ref().is_some_and(here),
         // The id is not in the scope of this tenant. Only a meeting that another balancer created
         // may have such an id, with any mark.
-        (_, None) => home(&meeting.meeting_id).is_some_and(|home| home.bare && here(&home)),
+        (_, None) => home(&meeting.meeting_id).is_some_and(|home| home.unscoped && here(&home)),
     }
 }
 
@@ -135,8 +135,8 @@ mod tests {
         let scope = TenantScope::of(&TenantId::parse(tenant).unwrap());
         merge(tenant, &scope, lists, |id| {
             let (_, server) = home.iter().find(|(known, _)| known.trim_start_matches('=') == id)?;
-            let bare = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
-            Some(MeetingHome { server: ServerId::parse(server).unwrap(), bare })
+            let unscoped = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
+            Some(MeetingHome { server: ServerId::parse(server).unwrap(), unscoped })
         })
     }
 

@@ -35,18 +35,20 @@ impl Fleet {
         match key {
             FleetKey::Server(id) => server(id).map(|server| server.stored.modified),
             FleetKey::Health(id) => {
-                let stray = || self.serverless.get(id)?.health.as_ref();
+                let retained = || self.serverless.get(id)?.health.as_ref();
                 server(id)
-                    .map_or_else(stray, |server| server.health_record.as_ref())
+                    .map_or_else(retained, |server| server.health_record.as_ref())
                     .map(|stored| stored.modified)
             }
             FleetKey::Sample(id) => {
-                let stray = || self.serverless.get(id)?.sample.as_ref();
-                server(id).map_or_else(stray, |server| server.sample.as_ref()).map(|stored| stored.modified)
+                let retained = || self.serverless.get(id)?.sample.as_ref();
+                server(id)
+                    .map_or_else(retained, |server| server.sample.as_ref())
+                    .map(|stored| stored.modified)
             }
             FleetKey::Freshness(id) => {
-                let stray = || self.serverless.get(id)?.freshness.as_ref();
-                let freshness = server(id).map_or_else(stray, |server| server.freshness.as_ref());
+                let retained = || self.serverless.get(id)?.freshness.as_ref();
+                let freshness = server(id).map_or_else(retained, |server| server.freshness.as_ref());
                 freshness.map(|stored| stored.modified)
             }
             FleetKey::Tenant(id) => self.tenant(id).map(|stored| stored.modified),
@@ -63,14 +65,14 @@ impl Fleet {
             let fresh = server.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
             [Some(FleetKey::Server(id.clone())), health, sample, fresh].into_iter().flatten()
         });
-        let strays = self.serverless.iter().flat_map(|(id, stray)| {
-            let health = stray.health.as_ref().map(|_| FleetKey::Health(id.clone()));
-            let sample = stray.sample.as_ref().map(|_| FleetKey::Sample(id.clone()));
-            let fresh = stray.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
+        let retained_keys = self.serverless.iter().flat_map(|(id, retained)| {
+            let health = retained.health.as_ref().map(|_| FleetKey::Health(id.clone()));
+            let sample = retained.sample.as_ref().map(|_| FleetKey::Sample(id.clone()));
+            let fresh = retained.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
             [health, sample, fresh].into_iter().flatten()
         });
         servers
-            .chain(strays)
+            .chain(retained_keys)
             .chain(self.tenants.keys().cloned().map(FleetKey::Tenant))
             .chain(self.records.iter().map(|(key, _)| FleetKey::Record(key.clone())))
             .chain(self.zombies.iter().map(|(key, _)| FleetKey::Zombie(key.clone())))

@@ -63,13 +63,13 @@ pub fn adopt(
     if fleet.record_changed_since(key, sample.watermark) {
         return PlannedStep::settled(AdoptionOutcome::NotRunning); // the meeting was routed and has ended since the list was made
     }
-    let given_up =
+    let abandoned =
         |(_, stored): (_, &Stored<Zombie>)| stored.value.internal_id.as_ref() == Some(&listed.internal_id);
-    if fleet.zombies_of(key).any(given_up) {
+    if fleet.zombies_of(key).any(abandoned) {
         return PlannedStep::settled(AdoptionOutcome::Zombie); // the zombie exists through another entry of this server
     }
-    let is_bare = TenantScope::of(&key.tenant).is_unscoped(key.meeting.as_str(), &listed.internal_id);
-    let namesake = || namesake(fleet, server, key).filter(|_| is_bare);
+    let is_unscoped = TenantScope::of(&key.tenant).is_unscoped(key.meeting.as_str(), &listed.internal_id);
+    let namesake = || namesake(fleet, server, key).filter(|_| is_unscoped);
     if let Some(owner) = owner(fleet, server, listed).or_else(namesake) {
         return PlannedStep::settled(AdoptionOutcome::Taken(owner));
     }
@@ -77,7 +77,7 @@ pub fn adopt(
     draft.guard_server(server);
     draft.guard_arrival(server);
     draft.guard_zombie(&zombie);
-    if is_bare {
+    if is_unscoped {
         draft.guard_unscoped(&key.meeting, server);
     }
     draft.activate(key, record(server, listed, sample));

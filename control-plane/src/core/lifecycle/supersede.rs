@@ -47,9 +47,9 @@ pub fn supersede(fleet: &Fleet, key: &MeetingKey, now_ms: i64) -> Result<Planned
     if server.health() == Health::Online && server.admin() != AdminState::Disabled {
         return Err(SupersedeError::Online);
     }
-    let given_up = server.admin() == AdminState::Disabled || server.health() == Health::Offline;
+    let abandoned = server.admin() == AdminState::Disabled || server.health() == Health::Offline;
     let state = match record.state {
-        RecordState::Pending if !given_up => return Err(SupersedeError::Pending),
+        RecordState::Pending if !abandoned => return Err(SupersedeError::Pending),
         RecordState::Pending => {
             draft.drop_pending(key, record);
             ZombieState::Due

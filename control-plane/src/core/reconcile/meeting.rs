@@ -269,7 +269,7 @@ impl Meeting<'_> {
             None if self.case.fleet.policy().adopt != AdoptPolicy::None => {
                 if !self.record_changed() && self.accepts() && !self.is_taken(listed) {
                     self.draft.guard_server(self.case.server.id());
-                    if self.is_bare(&id) {
+                    if self.is_unscoped(&id) {
                         self.draft.guard_unscoped(&self.key.meeting, self.case.server.id());
                     }
                     let record = self.adopted(id, listed);
@@ -303,7 +303,7 @@ impl Meeting<'_> {
         listed.named && !self.zombie_stands && !self.record_changed() && first.is_some_and(runs)
     }
 
-    fn is_bare(&self, instance: &InternalMeetingId) -> bool {
+    fn is_unscoped(&self, instance: &InternalMeetingId) -> bool {
         TenantScope::of(&self.key.tenant).is_unscoped(self.key.meeting.as_str(), instance)
     }
 
@@ -312,12 +312,12 @@ impl Meeting<'_> {
     /// there (ADR 12).
     fn is_taken(&self, listed: &SampledMeeting) -> bool {
         let is_default = self.key.tenant.as_str() == TenantId::DEFAULT;
-        if is_default || listed.key.is_some() && !self.is_bare(&listed.internal_id) {
+        if is_default || listed.key.is_some() && !self.is_unscoped(&listed.internal_id) {
             return false;
         }
         let namesake = MeetingKey::new(TenantId::default_tenant(), self.key.meeting.clone());
         let record = self.case.fleet.record(&namesake);
-        !self.is_bare(&listed.internal_id)
+        !self.is_unscoped(&listed.internal_id)
             || record.is_some_and(|stored| stored.value.server == *self.case.server.id())
     }
 

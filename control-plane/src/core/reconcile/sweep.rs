@@ -42,7 +42,7 @@ pub struct SweepPlan {
     pub plans: Vec<Plan>,
     /// As `plans`. Each abandons a zombie or a detached record without a poll that shows the
     /// meeting ended, and is counted.
-    pub given_up: Vec<Plan>,
+    pub abandoned: Vec<Plan>,
     /// Cordoned servers that are empty, which these plans disable (S6).
     pub drained: Vec<ServerId>,
 }
@@ -73,8 +73,8 @@ pub fn sweep(fleet: &Fleet, missing: MissingServer, now: Now) -> SweepPlan {
         let standing = fleet.zombie_age(key);
         match standing.map_or(Age::Young, |standing| age(standing, fleet, now)) {
             _ if homeless && missing == MissingServer::Awaited => continue,
-            _ if homeless => sweep.given_up.push(without_zombie(fleet, key, now)),
-            Age::Over => sweep.given_up.push(without_zombie(fleet, key, now)),
+            _ if homeless => sweep.abandoned.push(without_zombie(fleet, key, now)),
+            Age::Over => sweep.abandoned.push(without_zombie(fleet, key, now)),
             Age::ToWrite(stood_ms) => sweep.plans.push(zombie_has_stood(key, stored, stood_ms)),
             Age::Young => continue,
         }
@@ -147,7 +147,7 @@ fn detached(fleet: &Fleet, server: &FleetServer, now: Now, sweep: &mut SweepPlan
                 let mut draft = PlanDraft::new(fleet, now.wall_ms);
                 draft.guard_choice(server.id());
                 draft.remove_record(key);
-                sweep.given_up.push(draft.into_plan());
+                sweep.abandoned.push(draft.into_plan());
             }
         }
     }

@@ -59,7 +59,7 @@ impl ListCalls {
             merge(request.tenant.as_str(), request.meetings.scope(), lists.collect(), |id| {
                 request.meetings.find(id, |found| MeetingHome {
                     server: found.place.server.id().clone(),
-                    bare: found.place.is_bare(),
+                    unscoped: found.place.is_unscoped(),
                 })
             })
         };

@@ -117,7 +117,7 @@ fn the_cost_of_lists_grows_as_their_length() {
     let merged = grows_linearly(list_of, |xml| {
         let Ok(ServerReply::Success(meetings)) = meetings(xml) else { panic!("is a list") };
         let lists = vec![ServerList { server: &server, meetings }];
-        let home = |_: &str| Some(MeetingHome { server: server.clone(), bare: false });
+        let home = |_: &str| Some(MeetingHome { server: server.clone(), unscoped: false });
         black_box(merge::merge("school", &TenantScope::of(&tenant()), lists, home));
     });
     let session =

@@ -33,8 +33,8 @@ impl Meeting<'_> {
             return;
         }
         self.unexplained = None;
-        let given_up = !self.waits_on_another_entry(id, record);
-        if given_up && !self.zombie_stands && record.is_none_or(|record| !is_here(record)) {
+        let abandoned = !self.waits_on_another_entry(id, record);
+        if abandoned && !self.zombie_stands && record.is_none_or(|record| !is_here(record)) {
             self.draft.guard_record(self.key);
             self.draft.guard_zombie(&other);
             let (zombie, id) = (self.zombie_key.clone(), Some(id.clone()));

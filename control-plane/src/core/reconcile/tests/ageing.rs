@@ -9,8 +9,8 @@ fn entries_too_old_or_without_a_server_are_swept_away() {
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
     bench.pass(Duration::from_hours(25));
     let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
-    assert_eq!((work.given_up.len(), work.plans.len()), (1, 0));
-    assert!(bench.commit(&work.given_up[0]));
+    assert_eq!((work.abandoned.len(), work.plans.len()), (1, 0));
+    assert!(bench.commit(&work.abandoned[0]));
     assert_eq!(zombie(&bench), None);
     write_record(&mut bench, "a", Some("m-1"));
     bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
@@ -39,23 +39,23 @@ fn i10_records_on_an_awaited_server_are_kept() {
     bench.write(PlanWrite::Zombie(zombie_key, zombie));
     assert_eq!(sweep(&bench.fleet, MissingServer::Awaited, bench.now), SweepPlan::default());
     let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
-    assert_eq!((work.plans.len(), work.given_up.len()), (1, 1));
+    assert_eq!((work.plans.len(), work.abandoned.len()), (1, 1));
 }
 
 /// Lets `hours` pass on the leader, with a committed sweep every five minutes; returns the number
 /// of abandoned entries and of other writes.
 fn sweep_for(bench: &mut FleetBench, hours: u64) -> (usize, usize) {
-    let (mut given_up, mut writes) = (0, 0);
+    let (mut abandoned, mut writes) = (0, 0);
     for _ in 0..hours * 12 {
         bench.pass(Duration::from_mins(5));
         let work = sweep(&bench.fleet, MissingServer::Removed, bench.now);
-        given_up += work.given_up.len();
+        abandoned += work.abandoned.len();
         writes += work.plans.len();
-        for plan in work.plans.iter().chain(&work.given_up) {
+        for plan in work.plans.iter().chain(&work.abandoned) {
             assert!(bench.commit(plan));
         }
     }
-    (given_up, writes)
+    (abandoned, writes)
 }
 
 /// Replaces the fleet by one that is read from the store alone, as after a restart.
@@ -76,8 +76,8 @@ fn a5_zombie_ttl_outlives_restarts_and_no_clock_that_jumps_cuts_it_short() {
     elsewhere(&mut bench);
     bench.now.wall_ms += 30 * 86_400_000; // an operator set the clock
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now), SweepPlan::default());
-    let (given_up, writes) = sweep_for(&mut bench, 20);
-    assert!(given_up == 0 && (30..=40).contains(&writes), "one write per hour and entry: {writes}");
+    let (abandoned, writes) = sweep_for(&mut bench, 20);
+    assert!(abandoned == 0 && (30..=40).contains(&writes), "one write per hour and entry: {writes}");
     restart(&mut bench);
     bench.now.wall_ms -= 90 * 86_400_000;
     assert_eq!(sweep_for(&mut bench, 2).0, 0);

@@ -100,7 +100,7 @@ impl HookKeeper {
             && self.hooks.book.is_read()
             && fleet.complete()
         {
-            self.forget_strays(now);
+            self.forget_deleted_tenants(now);
             let key = Arc::new(key);
             for (id, wish) in self.keeper.work(&self.subjects(), now) {
                 let server = fleet.read(|fleet| fleet.server(&id).map(|server| server.stored.value.clone()));
@@ -134,18 +134,18 @@ impl HookKeeper {
 
     /// Deletes the registrations of deleted tenants. A tenant whose entry was lost with the store
     /// is awaited, and keeps its registrations.
-    fn forget_strays(&self, now: Instant) {
+    fn forget_deleted_tenants(&self, now: Instant) {
         let fleet = &self.hooks.fleet;
-        let strays = fleet.read(|seen| {
+        let deleted = fleet.read(|seen| {
             let mut tenants = self.hooks.book.tenants();
             tenants.retain(|tenant| seen.tenant(tenant).is_none());
             if fleet.awaits_more(seen, now) { BTreeSet::new() } else { tenants }
         });
-        for tenant in strays {
+        for tenant in deleted {
             let hooks = self.hooks.clone();
             self.tasks.spawn_short("forget webhooks", async move {
                 if let Err(error) = hooks.forget(&tenant).await {
-                    debug!(%tenant, %error, "webhooks of a tenant that is gone still stand");
+                    debug!(%tenant, %error, "webhooks of a deleted tenant were not removed");
                 }
             });
         }
