@@ -285,6 +285,12 @@ pub struct EdgeSettings {
     pub idle_timeout: Duration,
     /// Largest number of connections; further ones are refused; 0 means no limit.
     pub max_connections: u32,
+    /// Largest number of connections of one client address; 0 means no limit. Without it, a quarter of all
+    /// where the PROXY protocol tells the addresses, else no limit.
+    pub max_address_connections: Option<u32>,
+    /// Largest number of requests of one client address in a second; 0 means no limit. Without it, 5,000
+    /// where the PROXY protocol tells the addresses, else no limit.
+    pub max_address_requests: Option<u32>,
     /// PEM file of the certificate chain; without it the edge serves plain HTTP.
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the key of the certificate.
@@ -308,6 +314,8 @@ impl Default for EdgeSettings {
             client_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             max_connections: 0,
+            max_address_connections: None,
+            max_address_requests: None,
             tls_cert: None,
             tls_key: None,
             proxy_protocol_from: Vec::new(),

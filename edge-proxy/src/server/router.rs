@@ -1,6 +1,6 @@
 //! The router: it knows every handler and gives each request to one of them. No handler knows the router.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use usher_model::settings::Settings;
 use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    admission::{BodyLimits, CallTimeouts},
+    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress},
     callback_sealer::CallbackSealer,
     calls::{
         create::{CreateCalls, CreatePorts},
@@ -82,6 +82,7 @@ pub(crate) struct RequestRouter {
     callbacks: Option<CallbackReceiver>,
     /// `None` if the settings have no password for `FreeSWITCH`.
     dial_in: Option<DialInReceiver>,
+    addresses: AddressLimits,
     metrics: RequestMetrics,
 }
 
@@ -164,6 +165,7 @@ impl RequestRouter {
                 tasks,
             }),
             callbacks: receiver,
+            addresses: AddressLimits::new(&settings.edge),
             metrics,
         }
     }
@@ -198,6 +200,20 @@ impl RequestRouter {
 }
 
 impl RequestHandler for RequestRouter {
+    type Client = ClientAddress;
+
+    fn connect(&self, address: IpAddr, all: usize) -> Option<ClientAddress> {
+        let client = self.addresses.connect(address, all);
+        if client.is_none() {
+            self.metrics.shed.count(ShedReason::AddressConnections);
+        }
+        client
+    }
+
+    fn admits_request(&self, client: &ClientAddress, received: Instant) -> bool {
+        client.admits_request(received)
+    }
+
     /// Answers joins of known meetings.
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse> {
         let reply = self.joins.answer_at_once(request)?;
@@ -236,8 +252,11 @@ impl RequestHandler for RequestRouter {
     ) -> HttpResponse {
         let call = served_call(request.uri().path());
         let reply = match refusal {
-            // The listener has counted the connection.
+            // The connection was counted when it was accepted.
             TransportRefusal::TooManyConnections => CallReply::unavailable_to(call.unwrap_or(ApiCall::Root)),
+            TransportRefusal::TooManyRequests => {
+                CallReply::shed(call.unwrap_or(ApiCall::Root), ShedReason::AddressRequests)
+            }
             TransportRefusal::HeadTooLarge => {
                 CallReply::refused(&unreadable(UnreadableRequest::HeadTooLarge)).over(ShedReason::HeadSize)
             }

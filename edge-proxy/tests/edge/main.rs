@@ -12,6 +12,7 @@ mod dial_in;
 mod documents;
 mod end;
 mod failures;
+mod fairness;
 mod golden;
 mod hedging;
 mod hooks;

@@ -100,6 +100,8 @@ keys! {
     "edge.client_timeout" edge.client_timeout;
     "edge.idle_timeout" edge.idle_timeout;
     "edge.max_connections" edge.max_connections;
+    "edge.max_address_connections" edge.max_address_connections;
+    "edge.max_address_requests" edge.max_address_requests;
     "edge.tls_cert" edge.tls_cert;
     "edge.tls_key" edge.tls_key;
     "edge.proxy_protocol_from" edge.proxy_protocol_from;

@@ -125,7 +125,6 @@ impl CallReply {
 
     /// Answers at once that a limit is reached and the client may try again, in the format of the call's
     /// answers.
-    #[allow(dead_code, reason = "the first limits that shed come with the next commits")]
     pub(in crate::server) fn shed(call: ApiCall, reason: ShedReason) -> Self {
         Self::unavailable_to(call).over(reason)
     }

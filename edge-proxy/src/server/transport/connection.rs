@@ -72,6 +72,8 @@ pub(super) struct ConnectionRules<H> {
     pub(super) tls: Option<TlsCertificate>,
     /// Networks whose PROXY protocol headers are believed.
     pub(super) proxies: Vec<IpNetwork>,
+    /// Largest number of connections of all clients.
+    pub(super) most: usize,
     /// Largest request head, bytes.
     pub(super) head_max: usize,
     /// How long clients may be silent.
@@ -96,27 +98,36 @@ impl<H: RequestHandler> ClientConnection<H> {
     }
 
     async fn open(
-        self,
+        mut self,
         stream: TcpStream,
         peer: IpAddr,
         phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError> {
         let silence = self.silence();
         let mut stream = RewoundStream::new(stream);
+        let mut address = Some(peer);
         if self.rules.proxies.iter().any(|network| network.contains(peer)) {
-            timeout(silence.head, proxy_protocol::read_header(&mut stream))
-                .await
-                .map_err(|_| ConnectionError::Silent)??;
+            let header = timeout(silence.head, proxy_protocol::read_header(&mut stream));
+            address = header.await.map_err(|_| ConnectionError::Silent)??;
         }
+        let client = address.map(|address| self.rules.handler.connect(address, self.rules.most));
+        let client = match client {
+            Some(None) => {
+                self.admission = ConnectionAdmission::Shed;
+                None
+            }
+            Some(client) => client,
+            None => None,
+        };
         if let Some(tls) = &self.rules.tls {
             let secured =
                 timeout(silence.head, tls.accept(stream)).await.map_err(|_| ConnectionError::Silent)??;
             let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-            return self.speak(secured, http2, phase).await;
+            return self.speak(secured, http2, client, phase).await;
         }
         let http2 =
             timeout(silence.head, begins_http2(&mut stream)).await.map_err(|_| ConnectionError::Silent)??;
-        self.speak(stream, http2, phase).await
+        self.speak(stream, http2, client, phase).await
     }
 
     fn silence(&self) -> SilenceLimits {
@@ -130,6 +141,7 @@ impl<H: RequestHandler> ClientConnection<H> {
         self,
         stream: S,
         http2: bool,
+        client: Option<H::Client>,
         phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError>
     where
@@ -140,6 +152,7 @@ impl<H: RequestHandler> ClientConnection<H> {
         let handler = Arc::clone(&self.rules.handler);
         let service = HttpService {
             handler: Arc::clone(&handler),
+            client,
             last_answer: LastAnswerRule { admission: self.admission, phase: self.phase },
             activity: Arc::clone(&activity),
             head_max: self.rules.head_max,

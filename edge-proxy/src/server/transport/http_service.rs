@@ -49,8 +49,10 @@ impl LastAnswerRule {
 
 /// The requests of one connection on their way to the handler.
 #[derive(Debug)]
-pub(super) struct HttpService<H> {
+pub(super) struct HttpService<H: RequestHandler> {
     pub(super) handler: Arc<H>,
+    /// The client; `None` if its address is not known.
+    pub(super) client: Option<H::Client>,
     pub(super) last_answer: LastAnswerRule,
     pub(super) activity: Arc<ConnectionActivity>,
     /// Largest request head, bytes.
@@ -88,6 +90,10 @@ impl<H: RequestHandler> HttpService<H> {
             TransportRefusal::TooManyConnections
         } else if request.version() == Version::HTTP_2 && head_size(request) > self.head_max {
             TransportRefusal::HeadTooLarge
+        } else if let Some(client) = &self.client
+            && !self.handler.admits_request(client, received)
+        {
+            TransportRefusal::TooManyRequests
         } else {
             return self.handler.answer_at_once(request, received);
         };

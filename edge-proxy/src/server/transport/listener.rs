@@ -82,6 +82,7 @@ impl<H: RequestHandler> ClientListener<H> {
             handler,
             tls,
             proxies,
+            most: limit,
             head_max: usize::try_from(settings.max_head).unwrap_or(usize::MAX).max(8 << 10),
             silence: SilenceLimits { head: settings.client_timeout, idle: settings.idle_timeout },
         };

@@ -1,7 +1,12 @@
 //! PROXY protocol, versions 1 and 2 (HAProxy, `proxy-protocol.txt`), accepted from trusted networks only.
-//! The header is read and removed. The client's address in it is not used: no answer depends on it.
+//! The header is read and removed. The client's address in it counts for the limits of an address alone: no
+//! answer depends on it.
 
-use std::{io, net::IpAddr, str::FromStr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use bytes::Buf;
 use tokio::io::AsyncRead;
@@ -31,17 +36,26 @@ pub(super) enum ProxyHeaderError {
     Malformed,
 }
 
-/// Reads the header and removes it from the stream.
+/// A whole header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ProxyHeader {
+    /// Length, bytes.
+    length: usize,
+    /// Address of the client; `None` if the connection is the proxy's own, or the proxy does not know it.
+    client: Option<IpAddr>,
+}
+
+/// Reads the header and removes it from the stream. Returns the address of the client, if the header has it.
 ///
 /// # Errors
 /// Returns an error if the stream does not begin with a valid header.
 pub(super) async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut RewoundStream<S>,
-) -> Result<(), ProxyHeaderError> {
+) -> Result<Option<IpAddr>, ProxyHeaderError> {
     loop {
-        if let Some(length) = header_length(stream.ahead())? {
-            stream.ahead().advance(length);
-            return Ok(());
+        if let Some(header) = header(stream.ahead())? {
+            stream.ahead().advance(header.length);
+            return Ok(header.client);
         }
         if !stream.read_ahead().await? {
             return Err(ProxyHeaderError::Missing);
@@ -49,13 +63,13 @@ pub(super) async fn read_header<S: AsyncRead + Unpin>(
     }
 }
 
-/// Returns the length of the header that `bytes` begins with; `None` if more bytes are needed.
-fn header_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
+/// Returns the header that `bytes` begins with; `None` if more bytes are needed.
+fn header(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     if begins(bytes, V2) {
-        return v2_length(bytes);
+        return v2_header(bytes);
     }
     if begins(bytes, V1) {
-        return v1_length(bytes);
+        return v1_header(bytes);
     }
     Err(ProxyHeaderError::Missing)
 }
@@ -66,7 +80,7 @@ fn begins(bytes: &[u8], signature: &[u8]) -> bool {
     bytes[..length] == signature[..length]
 }
 
-fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
+fn v1_header(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     let Some(end) = bytes.iter().take(V1_MAX).position(|byte| *byte == b'\n') else {
         return if bytes.len() < V1_MAX { Ok(None) } else { Err(ProxyHeaderError::Malformed) };
     };
@@ -74,7 +88,7 @@ fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
     let line = line.strip_suffix('\r').ok_or(ProxyHeaderError::Malformed)?;
     let mut words = line.split(' ').skip(1);
     let known = match words.next() {
-        Some("UNKNOWN") => return Ok(Some(end + 1)),
+        Some("UNKNOWN") => return Ok(Some(ProxyHeader { length: end + 1, client: None })),
         Some("TCP4" | "TCP6") => words,
         _ => return Err(ProxyHeaderError::Malformed),
     };
@@ -82,20 +96,29 @@ fn v1_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
     let [source, target, source_port, target_port] = words[..] else {
         return Err(ProxyHeaderError::Malformed);
     };
-    let addresses = [source, target].into_iter().all(|address| address.parse::<IpAddr>().is_ok());
+    let [source, target] = [source, target].map(str::parse::<IpAddr>);
     let ports = [source_port, target_port].into_iter().all(|port| port.parse::<u16>().is_ok());
-    if addresses && ports { Ok(Some(end + 1)) } else { Err(ProxyHeaderError::Malformed) }
+    match (source, target) {
+        (Ok(source), Ok(_)) if ports => Ok(Some(ProxyHeader { length: end + 1, client: Some(source) })),
+        _ => Err(ProxyHeaderError::Malformed),
+    }
 }
 
-fn v2_length(bytes: &[u8]) -> Result<Option<usize>, ProxyHeaderError> {
+fn v2_header(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     let Some(head) = bytes.get(..V2_HEAD) else { return Ok(None) };
-    let (version, command) = (head[12] >> 4, head[12] & 15);
+    let (version, command, family) = (head[12] >> 4, head[12] & 15, head[13] >> 4);
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
     if version != 2 || command > 1 || length > V2_MAX {
         return Err(ProxyHeaderError::Malformed);
     }
-    let whole = V2_HEAD + length;
-    Ok((bytes.len() >= whole).then_some(whole))
+    let Some(addresses) = bytes.get(V2_HEAD..V2_HEAD + length) else { return Ok(None) };
+    // The source comes first. Command 0 is a connection of the proxy itself, such as a health check.
+    let client = match (command, family) {
+        (1, 1) => addresses.first_chunk().map(|source: &[u8; 4]| Ipv4Addr::from(*source).into()),
+        (1, 2) => addresses.first_chunk().map(|source: &[u8; 16]| Ipv6Addr::from(*source).into()),
+        _ => None,
+    };
+    Ok(Some(ProxyHeader { length: V2_HEAD + length, client }))
 }
 
 /// A text that is not a network in CIDR notation.
@@ -145,7 +168,27 @@ mod tests {
     use super::*;
 
     fn length(bytes: &[u8]) -> Option<usize> {
-        header_length(bytes).ok().flatten()
+        header(bytes).ok().flatten().map(|header| header.length)
+    }
+
+    fn client(bytes: &[u8]) -> Option<IpAddr> {
+        header(bytes).ok().flatten()?.client
+    }
+
+    #[test]
+    fn the_address_of_the_client_is_the_source() {
+        let address = |text: &str| text.parse::<IpAddr>().ok();
+        assert_eq!(client(b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\n"), address("192.0.2.1"));
+        assert_eq!(client(b"PROXY TCP6 2001:db8::1 2001:db8::2 5 80\r\n"), address("2001:db8::1"));
+        assert_eq!(client(b"PROXY UNKNOWN\r\n"), None);
+        let v2 = |command: u8, family: u8, addresses: &[u8]| {
+            let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+            client(&[V2, &[0x20 | command, family << 4 | 1], &length, addresses].concat())
+        };
+        let (short, long) = ([192, 0, 2, 1, 192, 0, 2, 2, 0, 5, 0, 80], [0x20; 36]);
+        assert_eq!(v2(1, 1, &short), address("192.0.2.1"));
+        assert_eq!(v2(1, 2, &long), address("2020:2020:2020:2020:2020:2020:2020:2020"));
+        assert_eq!((v2(0, 1, &short), v2(1, 0, &short), v2(1, 2, &short)), (None, None, None));
     }
 
     #[test]
@@ -159,10 +202,10 @@ mod tests {
         v2.extend(b"GET /");
         assert_eq!(length(&v2), Some(28));
         for cut in 0..v1.len() - 1 {
-            assert!(matches!(header_length(&v1[..cut]), Ok(None)), "{cut}");
+            assert!(matches!(header(&v1[..cut]), Ok(None)), "{cut}");
         }
         for cut in 0..28 {
-            assert!(matches!(header_length(&v2[..cut]), Ok(None)), "{cut}");
+            assert!(matches!(header(&v2[..cut]), Ok(None)), "{cut}");
         }
         for wrong in [
             &b"GET / HTTP/1.1\r\n"[..],
@@ -171,9 +214,9 @@ mod tests {
             b"PROXY TCP4 192.0.2.1 192.0.2.2 5 99999\r\n",
             b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\n",
         ] {
-            assert!(header_length(wrong).is_err(), "{}", wrong.escape_ascii());
+            assert!(header(wrong).is_err(), "{}", wrong.escape_ascii());
         }
-        assert!(header_length(&[b"PROXY ".as_slice(), &[b'x'; 200]].concat()).is_err());
+        assert!(header(&[b"PROXY ".as_slice(), &[b'x'; 200]].concat()).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The port through which the transport has requests answered.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -15,6 +15,8 @@ pub(crate) type HttpResponse = http::Response<Full<Bytes>>;
 pub(crate) enum TransportRefusal {
     /// The listener has as many connections as it may have; the client may try again (F13).
     TooManyConnections,
+    /// The client sends more requests than it may; it may try again.
+    TooManyRequests,
     /// The head of an HTTP/2 request is larger than `edge.max_head`.
     HeadTooLarge,
 }
@@ -44,6 +46,16 @@ pub(crate) struct RefusalText {
 /// Every answer must carry `cache-control`: by that header the transport distinguishes the answers of
 /// the handler from those that hyper itself writes.
 pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
+    /// The client of one connection, which counts until it is dropped.
+    type Client: std::fmt::Debug + Send + Sync + 'static;
+
+    /// Counts a connection of the client at `address`, which is not that of a proxy; `None` if the client has
+    /// as many of `all` connections as it may have.
+    fn connect(&self, address: IpAddr, all: usize) -> Option<Self::Client>;
+
+    /// Counts a request of a client; returns whether the client may send it now.
+    fn admits_request(&self, client: &Self::Client, received: Instant) -> bool;
+
     /// Returns the answer to a request that was received at `received`, if that needs no waiting.
     /// `None` if it takes its time: then the transport calls [`RequestHandler::answer`].
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse>;
