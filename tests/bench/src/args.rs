@@ -25,6 +25,7 @@ pub(crate) enum BenchPart {
     Joins,
     Creates,
     Deltas,
+    Crowd,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
@@ -49,6 +50,10 @@ pub(crate) struct BenchPlan {
     pub(crate) meetings: usize,
     /// The number of streams that follow the deltas.
     pub(crate) streams: usize,
+    /// The length of one slice of the well-behaved tenant, alone or beside a crowd.
+    pub(crate) crowd_slice: Duration,
+    /// The divisor of the number of connections of each crowd.
+    pub(crate) crowd_divisor: usize,
 }
 
 impl BenchArgs {
@@ -65,6 +70,8 @@ impl BenchArgs {
                 tables: &[100, 1_000],
                 meetings: 1_000,
                 streams: 5,
+                crowd_slice: Duration::from_millis(300),
+                crowd_divisor: 16,
             }
         } else {
             BenchPlan {
@@ -74,6 +81,8 @@ impl BenchArgs {
                 tables: &[1_000, 100_000, 1_000_000],
                 meetings: 100_000,
                 streams: 50,
+                crowd_slice: Duration::from_secs(4),
+                crowd_divisor: 1,
             }
         }
     }

@@ -2,7 +2,6 @@
 //! constant redirect of the same size. The two take turns, so that other load of the machine
 //! affects both.
 
-mod answer_head;
 mod constant;
 mod load;
 mod request;

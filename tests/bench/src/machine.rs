@@ -6,6 +6,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
+    sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{Pid, gettid},
 };
 
@@ -21,6 +22,25 @@ pub(crate) fn on_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + S
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             stay_on(core)?;
+            work()
+        });
+        thread.join().map_err(|_| anyhow!("a thread of the bench panicked"))?
+    })
+}
+
+/// Runs `work` on a new thread that may use every core but one, with the threads and processes that
+/// it starts; on a machine with one core it uses that core.
+pub(crate) fn beside_core<T: Send>(core: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let cores = std::thread::available_parallelism()?.get();
+            if cores > 1 {
+                let mut set = CpuSet::new();
+                for other in (0..cores).filter(|other| *other != core) {
+                    set.set(other).context("name a core")?;
+                }
+                sched_setaffinity(Pid::from_raw(0), &set).context("keep a thread off a core")?;
+            }
             work()
         });
         thread.join().map_err(|_| anyhow!("a thread of the bench panicked"))?
@@ -74,10 +94,33 @@ fn cpu_of(task: &str) -> Result<Duration> {
 
 /// Returns the resident memory of a process, in bytes.
 pub(crate) fn resident(process: u32) -> Result<u64> {
+    memory_of(process, "VmRSS:")
+}
+
+/// Returns the largest resident memory of a process since [`forget_peak`], in bytes.
+pub(crate) fn peak(process: u32) -> Result<u64> {
+    memory_of(process, "VmHWM:")
+}
+
+/// Begins the measurement of the largest resident memory of a process anew.
+pub(crate) fn forget_peak(process: u32) -> Result<()> {
+    // 5 resets the peak (proc(5), `clear_refs`).
+    fs::write(format!("/proc/{process}/clear_refs"), "5").context("reset a process's peak memory")
+}
+
+fn memory_of(process: u32, field: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).context("read a process's memory")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).context("a process has memory")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes << 10)
+}
+
+/// Sets the soft limit of open descriptors of this process and of the programs that it starts from
+/// now on; `None` means the most that the hard limit allows.
+pub(crate) fn limit_descriptors(limit: Option<u64>) -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("read the limit of descriptors")?;
+    let limit = limit.map_or(most, |limit| limit.min(most));
+    setrlimit(Resource::RLIMIT_NOFILE, limit, most).context("set the limit of descriptors")
 }
 
 #[cfg(test)]
@@ -99,6 +142,9 @@ mod tests {
 
     #[test]
     fn a_process_has_resident_memory() {
-        assert!(resident(std::process::id()).unwrap() > 1 << 20);
+        let process = std::process::id();
+        assert!(resident(process).unwrap() > 1 << 20);
+        forget_peak(process).unwrap();
+        assert!(peak(process).unwrap() > 1 << 20);
     }
 }

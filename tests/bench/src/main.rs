@@ -2,9 +2,11 @@
 //! limits of this machine in the same run (design 9). Only the ratios are comparable with those of
 //! another machine.
 
+mod answer_head;
 mod args;
 mod control_plane;
 mod creates;
+mod crowd;
 mod deltas;
 mod joins;
 mod machine;
@@ -52,6 +54,9 @@ fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.wants(BenchPart::Deltas) {
         runtime.block_on(deltas::measure(&plan, &mut report))?;
+    }
+    if args.wants(BenchPart::Crowd) {
+        crowd::measure(&plan, &mut report)?;
     }
     match args.output {
         ReportFormat::Table => println!("{}", report.table()),

@@ -181,7 +181,8 @@ impl TestCluster {
         settings: &ProgramEnvironment,
     ) -> Result<RunningProgram> {
         let process = RunningProgram::start(name, program, &[], settings).await?;
-        Ok(if self.plan.errors_expected { process.expecting_errors() } else { process })
+        let process = if self.plan.errors_expected { process.expecting_errors() } else { process };
+        Ok(if self.plan.without_output { process.without_output() } else { process })
     }
 
     fn settings(&self, more: &[(&str, &str)]) -> ProgramEnvironment {

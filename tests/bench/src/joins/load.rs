@@ -16,11 +16,9 @@ use tokio::{
     time::sleep_until,
 };
 
-use super::{
-    answer_head::{self, AnswerHead},
-    request::PreparedRequest,
-};
+use super::request::PreparedRequest;
 use crate::{
+    answer_head::{self, AnswerHead},
     machine::{self, CpuWorker},
     measurement::LoadSlice,
 };

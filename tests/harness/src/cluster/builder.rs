@@ -23,6 +23,7 @@ pub struct ClusterBuilder {
     etcd: EtcdOptions,
     pub(super) settings: ProgramEnvironment,
     pub(super) errors_expected: bool,
+    pub(super) without_output: bool,
     pub(super) linked: LinkedParts,
 }
 
@@ -86,6 +87,15 @@ impl ClusterBuilder {
     #[must_use]
     pub fn expecting_errors(mut self) -> Self {
         self.errors_expected = true;
+        self
+    }
+
+    /// Does not print the output of the programs, as [`RunningProgram::without_output`] does.
+    ///
+    /// [`RunningProgram::without_output`]: crate::process::RunningProgram::without_output
+    #[must_use]
+    pub fn without_output(mut self) -> Self {
+        self.without_output = true;
         self
     }
 
@@ -157,6 +167,7 @@ impl TestCluster {
             etcd: EtcdOptions::default(),
             settings: quick_settings(),
             errors_expected: false,
+            without_output: false,
             linked: LinkedParts::default(),
         }
     }
