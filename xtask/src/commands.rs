@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Error, Result};
 use usher_rules::style;
 
 use crate::{
+    fuzz,
     programs::{self, BuildProfile, RELEASED},
     shell::{cargo, root, run, say},
     tools,
@@ -69,12 +70,15 @@ pub(crate) fn lint() -> Result<()> {
     let (buf, deny) = (tools::buf()?, tools::deny()?);
     say("cargo fmt");
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(fuzz::in_workspace("fmt").arg("--check"))?;
     say("buf lint");
     run(Command::new(buf).arg("lint").current_dir(root().join("proto")))?;
     say("cargo deny");
     run(Command::new(deny).args(["check", "bans", "licenses", "sources"]).current_dir(root()))?;
     say("cargo clippy");
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    say("cargo clippy: fuzz targets");
+    run(fuzz::in_workspace("clippy").args(fuzz::SHARED_CHECK).args(["--", "--deny", "warnings"]))?;
     say("cargo doc");
     run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
 }
@@ -85,14 +89,6 @@ pub(crate) fn advisories() -> Result<()> {
     let deny = tools::deny()?;
     say("cargo deny: advisories");
     run(Command::new(deny).args(["check", "advisories"]).current_dir(root()))
-}
-
-/// Runs the fuzz targets on the stable toolchain: plain programs, no instrumentation.
-pub(crate) fn fuzz(args: &[String]) -> Result<()> {
-    tools::protoc()?;
-    let seconds: u32 =
-        args.first().map_or(Ok(30), |text| text.parse()).context("SECONDS is a whole number")?;
-    run(cargo().current_dir(root().join("fuzz")).args(["run", "--release", "--", &seconds.to_string()]))
 }
 
 /// Prints the style figures, or the places behind one of them, for paths that begin with a prefix.

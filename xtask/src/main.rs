@@ -5,6 +5,7 @@
 
 mod commands;
 mod dist;
+mod fuzz;
 mod programs;
 mod shell;
 mod simulate;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         "dist" => dist::dist(),
         "lint" => commands::lint(),
         "advisories" => commands::advisories(),
-        "fuzz" => commands::fuzz(&rest),
+        "fuzz" => fuzz::fuzz(&rest),
         "style" => commands::style(&rest),
         "tools" => tools::everything().map(drop),
         "" | "help" | "-h" | "--help" => {
