@@ -291,6 +291,9 @@ pub struct EdgeSettings {
     /// Largest number of requests of one client address in a second; 0 means no limit. Without it, 5,000
     /// where the PROXY protocol tells the addresses, else no limit.
     pub max_address_requests: Option<u32>,
+    /// Largest cost of calls under way at an edge, which tenants share; 0 means no limit. A read costs 1,
+    /// a create 4, a list 8.
+    pub max_cost: u32,
     /// PEM file of the certificate chain; without it the edge serves plain HTTP.
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the key of the certificate.
@@ -316,6 +319,7 @@ impl Default for EdgeSettings {
             max_connections: 0,
             max_address_connections: None,
             max_address_requests: None,
+            max_cost: 4096,
             tls_cert: None,
             tls_key: None,
             proxy_protocol_from: Vec::new(),

@@ -81,6 +81,16 @@ impl TenantIndex {
         self.by_id.iter()
     }
 
+    /// Returns the number of all tenants, including removed tenants whose meetings still exist.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Returns whether there is no tenant.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     fn index_hosts(&mut self) {
         self.by_host = self
             .by_id

@@ -13,7 +13,7 @@ use usher_model::settings::Settings;
 use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress},
+    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget},
     callback_sealer::CallbackSealer,
     calls::{
         create::{CreateCalls, CreatePorts},
@@ -137,6 +137,7 @@ impl RequestRouter {
         Self {
             verifier: RequestVerifier {
                 cell: Arc::clone(&cell),
+                budget: TenantBudget::new(settings.edge.max_cost),
                 bodies: BodyLimits { largest: settings.edge.max_body, silence },
                 serves_hooks: hooks.is_some(),
             },

@@ -2,3 +2,4 @@
 //! there. Crowds are counted, not timed: the servers that they wait for hang until the test ends.
 
 mod addresses;
+mod tenants;

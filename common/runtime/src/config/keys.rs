@@ -102,6 +102,7 @@ keys! {
     "edge.max_connections" edge.max_connections;
     "edge.max_address_connections" edge.max_address_connections;
     "edge.max_address_requests" edge.max_address_requests;
+    "edge.max_cost" edge.max_cost;
     "edge.tls_cert" edge.tls_cert;
     "edge.tls_key" edge.tls_key;
     "edge.proxy_protocol_from" edge.proxy_protocol_from;

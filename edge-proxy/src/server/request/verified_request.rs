@@ -16,7 +16,7 @@ use crate::{
         table::{LiveTable, TenantSlot},
     },
     core::evidence::CallOrigin,
-    server::admission::document::RequestDocument,
+    server::admission::{CallShare, document::RequestDocument},
 };
 
 /// A request with a known tenant, a valid checksum and valid parameters.
@@ -38,6 +38,8 @@ pub(in crate::server) struct VerifiedRequest {
     pub(in crate::server) document: RequestDocument,
     /// The `Content-Type` of the document.
     pub(in crate::server) content_type: Option<HeaderValue>,
+    /// The part of the call in the budget of calls under way, held as long as the request.
+    pub(in crate::server) _share: CallShare,
 }
 
 impl VerifiedRequest {

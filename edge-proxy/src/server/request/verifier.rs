@@ -21,6 +21,7 @@ use crate::{
     metrics::RequestOutcome,
     server::{
         admission::{
+            TenantBudget,
             body::{BodyError, BodyLimits, read_small},
             document::RequestDocument,
             multipart,
@@ -37,6 +38,8 @@ const FIRST_TABLE: Duration = Duration::from_secs(2);
 pub(in crate::server) struct RequestVerifier {
     /// The routing table.
     pub(in crate::server) cell: Arc<TableCell>,
+    /// The budget of calls under way.
+    pub(in crate::server) budget: TenantBudget,
     /// The limits of request bodies.
     pub(in crate::server) bodies: BodyLimits,
     /// Whether calls of bbb-webhooks are served.
@@ -86,6 +89,9 @@ impl RequestVerifier {
         let signed = head.signed(tenant, form.as_deref())?.into_url_safe();
         let meeting = signed.meeting_id()?.map(|id| MeetingId::parse(&id)).transpose();
         let meeting = meeting.map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?;
+        // Only now: a share that anybody could take in a tenant's name would be none.
+        let share = self.budget.admit(call, &route, table.tenants().len());
+        let share = share.map_err(|reason| Box::new(CallReply::shed(call, reason)))?;
         let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
         let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
         let document = match body.filter(|_| kind.is_some() && is_upload) {
@@ -108,6 +114,7 @@ impl RequestVerifier {
             meeting,
             document,
             content_type,
+            _share: share,
         })
     }
 
