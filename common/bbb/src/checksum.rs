@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::hex;
-use crate::secret::Secret;
+use crate::{secret::Secret, work};
 
 /// The size of the longest digest, bytes.
 const DIGEST_MAX: usize = 64;
@@ -128,25 +128,39 @@ pub fn verify<'s>(
     given: &str,
     secrets: impl IntoIterator<Item = &'s Secret>,
 ) -> bool {
+    verify_parts(call, [query], given, secrets)
+}
+
+/// Does the same as [`verify`] for a query that is in several parts, which are not copied.
+pub fn verify_parts<'s, const N: usize>(
+    call: &str,
+    query: [&str; N],
+    given: &str,
+    secrets: impl IntoIterator<Item = &'s Secret>,
+) -> bool {
     let Some(algorithm) = ChecksumAlgorithm::from_hex_len(given.len()) else { return false };
     let mut bytes = [0; DIGEST_MAX];
     let Some(given) = hex::read(given, &mut bytes) else { return false };
     match algorithm {
-        ChecksumAlgorithm::Sha1 => matches_any::<Sha1>(call, query, given, secrets),
-        ChecksumAlgorithm::Sha256 => matches_any::<Sha256>(call, query, given, secrets),
-        ChecksumAlgorithm::Sha384 => matches_any::<Sha384>(call, query, given, secrets),
-        ChecksumAlgorithm::Sha512 => matches_any::<Sha512>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha1 => matches_any::<Sha1, N>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha256 => matches_any::<Sha256, N>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha384 => matches_any::<Sha384, N>(call, query, given, secrets),
+        ChecksumAlgorithm::Sha512 => matches_any::<Sha512, N>(call, query, given, secrets),
     }
 }
 
 /// Compares the checksum with that of each secret. The common part, call and query, is hashed once.
-fn matches_any<'s, H: Digest + Clone>(
+fn matches_any<'s, H: Digest + Clone, const N: usize>(
     call: &str,
-    query: &str,
+    query: [&str; N],
     given: &[u8],
     secrets: impl IntoIterator<Item = &'s Secret>,
 ) -> bool {
-    let common = H::new().chain_update(call).chain_update(query);
+    let mut common = H::new().chain_update(call);
+    for part in query {
+        work::count(part.len());
+        common.update(part);
+    }
     secrets
         .into_iter()
         .any(|secret| common.clone().chain_update(secret.expose()).finalize().as_slice().ct_eq(given).into())
@@ -173,6 +187,7 @@ fn hash_by<'o, H: Digest>(
     secret: &Secret,
     out: &'o mut [u8; DIGEST_MAX],
 ) -> &'o [u8] {
+    work::count(query.len());
     let digest = H::new().chain_update(call).chain_update(query).chain_update(secret.expose()).finalize();
     let out = &mut out[..digest.len()];
     out.copy_from_slice(&digest);

@@ -10,3 +10,4 @@ pub mod parse;
 pub mod query;
 pub mod reply;
 pub mod secret;
+pub mod work;

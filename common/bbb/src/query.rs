@@ -5,16 +5,25 @@
 //! is compared without regard to ASCII case, because servers lower-case it.
 
 mod edit;
+mod edited;
 mod encoding;
 mod form;
+mod name_index;
+mod parameters;
+mod parsed;
 mod signed;
 
 use std::{borrow::Cow, cmp::Ordering};
 
 pub use edit::{QueryEdit, compared_name, rewrite};
+pub use edited::{EditedParameter, EditedParameters, ParameterEdit, ParameterEdits};
 pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
+pub use parameters::{ListedParameter, ParameterList, TooManyParameters};
+pub use parsed::{ParsedQuery, SignedParts};
 pub use signed::{ChecksumFault, SignedQuery};
+
+use crate::work;
 
 /// The prefix of metadata parameters of `create`.
 const META: &str = "meta_";
@@ -43,6 +52,7 @@ impl<'a> QueryPair<'a> {
     /// Tells whether a server takes this pair for parameter `name`. Every join compares dozens of pairs, so the length,
     /// by which most pairs differ, is compared first.
     pub fn is(&self, name: &str) -> bool {
+        work::count(1);
         match self.name.len().cmp(&name.len()) {
             Ordering::Less => false, // decoding makes no name longer
             Ordering::Equal => self.name == name || self.is_once_decoded(name),
@@ -76,7 +86,8 @@ impl<'a> RawQuery<'a> {
 
     /// Returns every parameter in order. The empty text in `&&` is no parameter.
     pub fn pairs(&self) -> impl Iterator<Item = QueryPair<'a>> + use<'a> {
-        self.0.split('&').filter(|text| !text.is_empty()).map(QueryPair::split)
+        let counted = self.0.split('&').inspect(|text| work::count(text.len() + 1));
+        counted.filter(|text| !text.is_empty()).map(QueryPair::split)
     }
 
     /// Returns the first value of a parameter, decoded.

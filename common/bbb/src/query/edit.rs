@@ -4,6 +4,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{META, QueryPair, decode, encoding::push_encoded, same_name};
+use crate::work;
 
 /// The room for `&checksum=` and the longest checksum that a rewritten query has, bytes.
 const ROOM_FOR_CHECKSUM: usize = 138;
@@ -80,6 +81,7 @@ pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
         })
         .sum();
     let mut out = String::with_capacity(query.len() + growth + ROOM_FOR_CHECKSUM);
+    work::count(query.len());
     if edits.is_empty() {
         out.push_str(query);
         return out;

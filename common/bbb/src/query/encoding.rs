@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::hex;
+use crate::{hex, work};
 
 /// Returns `text` percent-encoded: all but `A-Z a-z 0-9 - . _ ~` becomes `%XX`.
 pub fn encode(text: &str) -> String {
@@ -13,6 +13,7 @@ pub fn encode(text: &str) -> String {
 
 /// Appends the percent-encoded form of `text`.
 pub(super) fn push_encoded(out: &mut String, text: &str) {
+    work::count(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
@@ -26,6 +27,7 @@ pub(super) fn push_encoded(out: &mut String, text: &str) {
 /// are not ASCII, which a form may have raw, become `%XX`. All other bytes stay, also those that RFC 3986 escapes but
 /// clients send raw (`|`, `[`, `{`). The decoded parameters are the same.
 pub fn url_safe(parameters: &str) -> Cow<'_, str> {
+    work::count(parameters.len());
     let Some(first) = parameters.bytes().position(|byte| !is_url_safe(byte)) else {
         return Cow::Borrowed(parameters);
     };
@@ -49,6 +51,7 @@ fn is_url_safe(byte: u8) -> bool {
 /// Returns the decoded text: `+` is a space and `%XX` a byte of UTF-8. Other characters stay; bytes that are not UTF-8
 /// become U+FFFD.
 pub fn decode(text: &str) -> Cow<'_, str> {
+    work::count(text.len());
     let bytes = text.as_bytes();
     let Some(first) = bytes.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
         return Cow::Borrowed(text);

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use super::{QueryPair, decode};
+use crate::work;
 
 /// The name of the checksum parameter.
-const CHECKSUM: &str = "checksum";
+pub(super) const CHECKSUM: &str = "checksum";
 
 /// A query and its checksum, not verified yet.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub enum ChecksumFault {
 
 pub(super) fn take(query: &str) -> Result<SignedQuery<'_>, ChecksumFault> {
     let mut found: Option<(usize, QueryPair<'_>)> = None;
+    work::count(query.len());
     let mut start = 0;
     for text in query.split('&') {
         let pair = QueryPair::split(text);
@@ -61,7 +63,7 @@ pub(super) fn take(query: &str) -> Result<SignedQuery<'_>, ChecksumFault> {
     Ok(SignedQuery { query, checksum })
 }
 
-fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(value.trim()),
         Cow::Owned(value) => Cow::Owned(value.trim().to_owned()),

@@ -4,9 +4,22 @@ use super::*;
 
 /// Well-formed and malformed queries: empty pairs, names without values, broken escapes.
 fn queries() -> impl Strategy<Value = String> {
-    let name = prop_oneof!["[a-d]", "meta_[a-cA-C]", "%6[1-4]", "checksum", "[a-z%+=]{0,6}"];
+    hostile_queries(0..8)
+}
+
+/// Queries as [`queries`] makes them, with so many parameters.
+pub(super) fn hostile_queries(count: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        "[a-d]",
+        "meta_[a-cA-C]",
+        "%6[1-4]",
+        "m%65ta%5F[a-cA-C]",
+        "meta%5f%4[1-3]",
+        "[a-z%+=]{0,6}",
+        "checksum"
+    ];
     let pair = (name, "[ -%'-~é東]{0,8}").prop_map(|(name, value)| format!("{name}={value}"));
-    prop::collection::vec(prop_oneof![4 => pair, 1 => Just(String::new()), 1 => "[a-d]"], 0..8)
+    prop::collection::vec(prop_oneof![4 => pair, 1 => Just(String::new()), 1 => "[a-d]"], count)
         .prop_map(|pairs| pairs.join("&"))
 }
 
