@@ -4,64 +4,72 @@
 //! A body is read only if the signed query is empty. Otherwise unsigned fields of a body would join
 //! the parameters of a signed link, and Usher would sign all of them anew.
 
-use std::borrow::Cow;
-
 use usher_bbb::{
     call::{ApiCall, ChecksumProblem},
-    checksum::verify,
-    query::{ChecksumFault, RawQuery, rebuilt_form},
+    checksum::verify_parts,
+    query::{ChecksumFault, ParsedQuery, SignedParts, rebuilt_form},
     secret::Secret,
 };
 
-const CHECKSUM: &str = "checksum";
-
-/// Returns whether the query holds no parameter except an optional checksum. Only then the
-/// parameters of a form body count.
-pub fn leaves_room_for_form(query: &str) -> bool {
-    RawQuery::new(query).pairs().all(|pair| pair.is(CHECKSUM))
+/// A request whose checksum is not accepted.
+#[derive(Debug, Clone)]
+pub struct UnsignedRequest<'a> {
+    /// The reason.
+    pub problem: ChecksumProblem,
+    /// The parameters that the request has, of which none is proved.
+    pub given: ParsedQuery<'a>,
 }
 
-/// Returns the parameters that one of `secrets` signed, without the checksum.
+/// Returns the parameters that one of `secrets` signed, without the checksum. `form` is a body as a form. It counts only
+/// if the query holds no parameter except an optional checksum.
 ///
 /// # Errors
 /// The checksum is missing, repeated or not that of the request.
 pub fn authenticate<'a>(
     call: ApiCall,
-    query: &'a str,
-    form: Option<&'a str>,
+    query: ParsedQuery<'a>,
+    form: Option<ParsedQuery<'a>>,
     secrets: &[Secret],
-) -> Result<Cow<'a, str>, ChecksumProblem> {
-    match form {
-        Some(form) if leaves_room_for_form(query) => in_form(call, query, form, secrets),
-        _ => {
-            let signed = RawQuery::new(query).take_checksum()?;
-            let genuine = verify(call.name(), &signed.query, &signed.checksum, secrets);
-            genuine.then_some(signed.query).ok_or(ChecksumProblem::Mismatch)
+) -> Result<ParsedQuery<'a>, Box<UnsignedRequest<'a>>> {
+    let (checked, given, is_removed) = match form {
+        // A form keeps a checksum that is empty, beside the one in the query.
+        Some(form) if query.is_bare() => {
+            (check_form(call, &query, &form, secrets), form, query.signed().is_err())
         }
+        _ => (check_query(call, &query, secrets), query, true),
+    };
+    match checked {
+        Ok(()) if is_removed => Ok(given.without_checksum()),
+        Ok(()) => Ok(given),
+        Err(problem) => Err(Box::new(UnsignedRequest { problem, given })),
     }
 }
 
-/// Reads a signed form. The checksum is in the query or in the body. It covers the query alone or,
+/// Checks the checksum of a query. It covers the bytes around it.
+fn check_query(call: ApiCall, query: &ParsedQuery<'_>, secrets: &[Secret]) -> Result<(), ChecksumProblem> {
+    let SignedParts { parts, checksum } = query.signed()?;
+    verify_parts(call.name(), parts, &checksum, secrets).then_some(()).ok_or(ChecksumProblem::Mismatch)
+}
+
+/// Checks the checksum of a form, which is in the query or in the body. It covers the query alone or,
 /// as older servers require, the rebuilt body.
-fn in_form<'a>(
+fn check_form(
     call: ApiCall,
-    query: &'a str,
-    form: &'a str,
+    query: &ParsedQuery<'_>,
+    form: &ParsedQuery<'_>,
     secrets: &[Secret],
-) -> Result<Cow<'a, str>, ChecksumProblem> {
-    let from_query = RawQuery::new(query).take_checksum();
-    let from_form = RawQuery::new(form).take_checksum();
-    let (given, hashed, parameters) = match (from_query, from_form) {
-        (Ok(signed), Err(ChecksumFault::Missing)) => (signed.checksum, signed.query, Cow::Borrowed(form)),
-        (Err(ChecksumFault::Missing), Ok(signed)) => (signed.checksum, Cow::Borrowed(query), signed.query),
+) -> Result<(), ChecksumProblem> {
+    let (hashed, checksum) = match (query.signed(), form.signed()) {
+        (Ok(signed), Err(ChecksumFault::Missing)) => (signed.parts, signed.checksum),
+        (Err(ChecksumFault::Missing), Ok(signed)) => ([query.text(), ""], signed.checksum),
         (Err(ChecksumFault::Missing), Err(ChecksumFault::Missing)) => {
             return Err(ChecksumProblem::Missing);
         }
         _ => return Err(ChecksumProblem::Mismatch),
     };
-    let genuine = verify(call.name(), &hashed, &given, secrets)
-        || verify(call.name(), &rebuilt_form(form), &given, secrets);
-    genuine.then_some(parameters).ok_or(ChecksumProblem::Mismatch)
+    let genuine = verify_parts(call.name(), hashed, &checksum, secrets)
+        || verify_parts(call.name(), [&rebuilt_form(form.text())], &checksum, secrets);
+    genuine.then_some(()).ok_or(ChecksumProblem::Mismatch)
 }
 
 #[cfg(test)]
@@ -69,6 +77,19 @@ mod tests {
     use usher_bbb::checksum::{ChecksumAlgorithm, sign};
 
     use super::*;
+    use crate::core::limits::parsed;
+
+    /// Returns the text of the parameters that are signed.
+    fn authenticate(
+        call: ApiCall,
+        query: &str,
+        form: Option<&str>,
+        secrets: &[Secret],
+    ) -> Result<String, ChecksumProblem> {
+        super::authenticate(call, parsed(query), form.map(parsed), secrets)
+            .map(|signed| signed.text().to_owned())
+            .map_err(|unsigned| unsigned.problem)
+    }
 
     fn secrets() -> Vec<Secret> {
         vec![Secret::new("old"), Secret::new("new")]

@@ -3,7 +3,12 @@
 
 use std::borrow::Cow;
 
-use usher_bbb::{call::HookAction, query::RawQuery, reply::Refusal, secret::Secret};
+use usher_bbb::{
+    call::HookAction,
+    query::{ParameterList, RawQuery},
+    reply::Refusal,
+    secret::Secret,
+};
 use usher_model::{
     callback::webhook::{WebhookPost, WebhookProof, verify},
     id::MeetingId,
@@ -33,9 +38,9 @@ pub enum HookCall {
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn ask(action: HookAction, parameters: &str) -> Result<HookCall, Refusal> {
-    let query = RawQuery::new(parameters);
-    if ["callbackURL", "meetingID", "eventID", "getRaw", "hookID"].iter().any(|name| query.count(name) > 1) {
+pub fn ask(action: HookAction, query: &ParameterList<'_>) -> Result<HookCall, Refusal> {
+    if ["callbackURL", "meetingID", "eventID", "getRaw", "hookID"].iter().any(|name| query.is_repeated(name))
+    {
         return Err(Refusal::HOOK_PARAM_REPEATED);
     }
     let given = |name: &str| query.first(name).filter(|value| !value.trim().is_empty());
@@ -83,6 +88,10 @@ pub fn posted(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ask(action: HookAction, query: &str) -> Result<HookCall, Refusal> {
+        super::ask(action, &ParameterList::parse(query, 10).unwrap())
+    }
 
     #[test]
     fn calls_are_read_as_bbb_webhooks_reads_them() {

@@ -6,9 +6,11 @@
 //! no such limits. Its front end silently drops parameters beyond the ten thousandth, and a call
 //! that lost some of its parameters is worse than a refused one.
 
+use std::borrow::Cow;
+
 use usher_bbb::{
     call::{ApiCall, ParameterRules},
-    query::{RawQuery, decode},
+    query::{ParameterList, ParsedQuery},
     reply::Refusal,
 };
 
@@ -29,33 +31,28 @@ const FILTERS_OF_KEY_MAX: usize = 8;
 const TAG_MAX: usize = 256;
 const SERVER_TAG: &str = "meta_server-tag";
 
-/// Checks the number of subjects that the parameters of a call name.
+/// Finds the parameters of a query or a form, at most [`PARAMETERS_MAX`] of them.
+pub fn parsed<'a>(text: impl Into<Cow<'a, str>>) -> ParsedQuery<'a> {
+    ParsedQuery::parse(text, PARAMETERS_MAX)
+}
+
+/// Checks the number of subjects that the parameters of a call name. The number of the parameters themselves was
+/// checked when they were parsed.
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
-    let query = RawQuery::new(parameters);
-    // A join is the hot path: only its length is checked, because each parameter takes at least two
-    // bytes.
-    if parameters.len() / 2 >= PARAMETERS_MAX && query.pairs().nth(PARAMETERS_MAX).is_some() {
-        return Err(Refusal::TOO_MANY_PARAMETERS);
-    }
-    let (rules, lists) = (call.parameter_rules(), call.parameter_rules().lists());
-    if !lists.is_empty() {
-        for pair in query.pairs() {
-            let is_long = || decode(pair.value).bytes().filter(|byte| *byte == b',').count() >= LIST_MAX;
-            if let Some(name) = lists.iter().find(|name| pair.is(name))
-                && is_long()
-            {
-                return Err(Refusal::too_long_a_list(name));
-            }
-        }
+pub fn check(call: ApiCall, parameters: &ParameterList<'_>) -> Result<(), Refusal> {
+    let rules = call.parameter_rules();
+    let given = rules.lists().iter().flat_map(|name| parameters.positions(name).map(move |at| (at, name)));
+    let is_long = |at| parameters.get(at).value().bytes().filter(|byte| *byte == b',').count() >= LIST_MAX;
+    if let Some((_, name)) = given.filter(|(at, _)| is_long(*at)).min() {
+        return Err(Refusal::too_long_a_list(name));
     }
     match rules {
         ParameterRules::RecordingFilter if filters_of_key(parameters) > FILTERS_OF_KEY_MAX => {
             Err(Refusal::TOO_MANY_PARAMETERS)
         }
-        ParameterRules::Create if query.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
+        ParameterRules::Create if parameters.first(SERVER_TAG).is_some_and(|tag| tag.len() > TAG_MAX) => {
             Err(Refusal::too_long_a_list(SERVER_TAG))
         }
         _ => Ok(()),
@@ -64,7 +61,15 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use usher_bbb::query::decode;
+
     use super::*;
+
+    /// Reads the parameters of a call and checks them.
+    fn check(call: ApiCall, parameters: &str) -> Result<(), Refusal> {
+        let list = parsed(parameters).into_parameters().map_err(|_| Refusal::TOO_MANY_PARAMETERS)?;
+        super::check(call, &list)
+    }
 
     fn list(name: &str, entries: usize, comma: &str) -> String {
         format!("{name}={}", vec!["id"; entries].join(comma))

@@ -8,10 +8,7 @@ pub mod validate;
 
 use std::{borrow::Cow, collections::HashSet};
 
-use usher_bbb::{
-    parse::ListedRecording,
-    query::{RawQuery, decode},
-};
+use usher_bbb::{parse::ListedRecording, query::ParameterList};
 use usher_model::{id::TenantId, scope::TenantScope};
 
 /// The metadata that names the tenant of a recording.
@@ -56,16 +53,17 @@ fn entries(list: &str) -> Vec<&str> {
 
 /// Returns every parameter that names metadata: the decoded name, the key as servers read it, and
 /// the value. The key is `None` if servers ignore the parameter.
-fn metadata(parameters: &str) -> impl Iterator<Item = (String, Option<String>, Cow<'_, str>)> {
-    RawQuery::new(parameters).pairs().filter_map(|pair| {
-        let name = decode(pair.name).into_owned();
-        let key = name.strip_prefix("meta_")?;
+fn metadata<'p>(
+    parameters: &'p ParameterList<'_>,
+) -> impl Iterator<Item = (&'p str, Option<String>, Cow<'p, str>)> {
+    parameters.iter().filter_map(|given| {
+        let key = given.name.strip_prefix("meta_")?;
         // A server writes the key as the name of an element into an XML file. Other keys would
         // break the file.
         let sound = key.starts_with(|c: char| c.is_ascii_alphabetic())
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let key = sound.then(|| key.to_ascii_lowercase());
-        Some((name, key, decode(pair.value)))
+        Some((given.name, key, given.value()))
     })
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use usher_bbb::{
     call::{ApiCall, ParameterRules},
-    query::{QueryPair, RawQuery, decode},
+    query::{ListedParameter, ParameterList},
     reply::Refusal,
 };
 
@@ -13,15 +13,14 @@ use usher_bbb::{
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(call: ApiCall, parameters: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
-    super::limits::check(call, parameters)?;
+pub fn check<'p>(call: ApiCall, parameters: &'p ParameterList<'_>) -> Result<Option<Cow<'p, str>>, Refusal> {
     let rules = call.parameter_rules();
     match rules {
         ParameterRules::Create => create(parameters).map(Some),
         ParameterRules::Join => join(parameters).map(Some),
         ParameterRules::ChatMessage => {
             let id = meeting_id(parameters)?;
-            chat(RawQuery::new(parameters))?;
+            chat(parameters)?;
             Ok(Some(id))
         }
         ParameterRules::Meeting => meeting_id(parameters).map(Some),
@@ -36,21 +35,21 @@ pub fn check(call: ApiCall, parameters: &str) -> Result<Option<Cow<'_, str>>, Re
     }
 }
 
-fn meeting_id(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
+fn meeting_id<'p>(parameters: &'p ParameterList<'_>) -> Result<Cow<'p, str>, Refusal> {
     let mut found = None;
-    for pair in RawQuery::new(parameters).pairs() {
-        take_meeting_id(&mut found, &pair)?;
+    for at in parameters.positions("meetingID") {
+        take_meeting_id(&mut found, &parameters.get(at))?;
     }
     sound_id(found)
 }
 
 /// Reads `meetingID` once. A second value is refused, because servers may differ in the value they
 /// use.
-fn take_meeting_id<'a>(found: &mut Option<Cow<'a, str>>, pair: &QueryPair<'a>) -> Result<(), Refusal> {
-    if pair.is("meetingID") && found.replace(decode(pair.value)).is_some() {
-        return Err(Refusal::MEETING_ID_INVALID);
+fn take_meeting_id<'p>(found: &mut Option<Cow<'p, str>>, given: &ListedParameter<'p>) -> Result<(), Refusal> {
+    match found.replace(given.value()) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::MEETING_ID_INVALID),
     }
-    Ok(())
 }
 
 fn sound_id(found: Option<Cow<'_, str>>) -> Result<Cow<'_, str>, Refusal> {
@@ -67,9 +66,8 @@ fn sound_id(found: Option<Cow<'_, str>>) -> Result<Cow<'_, str>, Refusal> {
     }
 }
 
-fn create(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
-    let query = RawQuery::new(parameters);
-    let id = meeting_id(parameters)?;
+fn create<'p>(query: &'p ParameterList<'_>) -> Result<Cow<'p, str>, Refusal> {
+    let id = meeting_id(query)?;
     if id.trim() != id || id.chars().any(char::is_control) {
         return Err(Refusal::MEETING_ID_INVALID);
     }
@@ -97,21 +95,20 @@ fn create(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// Checks the parameters of a join in one pass, because joins are the hot path.
-fn join(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
+fn join<'p>(parameters: &'p ParameterList<'_>) -> Result<Cow<'p, str>, Refusal> {
     let (mut id, mut named, mut admitted) = (None, false, false);
-    for pair in RawQuery::new(parameters).pairs() {
-        take_meeting_id(&mut id, &pair)?;
-        if pair.is("fullName") {
-            named |= !decode(pair.value).trim().is_empty();
-        } else if pair.is("role") {
-            admitted |= !pair.value.is_empty();
-        } else if pair.is("password") {
-            admitted |= !pair.value.is_empty();
-            sound_password(Some(decode(pair.value)).filter(|value| !value.is_empty()))?;
-        } else if pair.is("guest") && !is_boolean(&decode(pair.value)) {
-            return Err(Refusal::GUEST_BOOLEAN);
-        } else if pair.is("auth") && !is_boolean(&decode(pair.value)) {
-            return Err(Refusal::AUTH_BOOLEAN);
+    for given in parameters.iter() {
+        match given.name {
+            "meetingID" => take_meeting_id(&mut id, &given)?,
+            "fullName" => named |= !given.value().trim().is_empty(),
+            "role" => admitted |= !given.raw_value.is_empty(),
+            "password" => {
+                admitted |= !given.raw_value.is_empty();
+                sound_password(Some(given.value()).filter(|value| !value.is_empty()))?;
+            }
+            "guest" if !is_boolean(&given.value()) => return Err(Refusal::GUEST_BOOLEAN),
+            "auth" if !is_boolean(&given.value()) => return Err(Refusal::AUTH_BOOLEAN),
+            _ => {}
         }
     }
     let id = sound_id(id)?;
@@ -124,7 +121,7 @@ fn join(parameters: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(id)
 }
 
-fn chat(query: RawQuery<'_>) -> Result<(), Refusal> {
+fn chat(query: &ParameterList<'_>) -> Result<(), Refusal> {
     let message = query.first("message").ok_or(Refusal::MISSING_CHAT_MESSAGE)?;
     if !length_within(&message, 1, 500) {
         return Err(Refusal::CHAT_MESSAGE_LENGTH);
@@ -136,7 +133,7 @@ fn chat(query: RawQuery<'_>) -> Result<(), Refusal> {
 }
 
 /// Returns a parameter that is present and not empty.
-fn given<'a>(query: RawQuery<'a>, name: &str) -> Option<Cow<'a, str>> {
+fn given<'p>(query: &'p ParameterList<'_>, name: &str) -> Option<Cow<'p, str>> {
     query.first(name).filter(|value| !value.trim().is_empty())
 }
 
@@ -147,7 +144,7 @@ fn sound_password(password: Option<Cow<'_, str>>) -> Result<(), Refusal> {
     }
 }
 
-fn sound_boolean(query: RawQuery<'_>, name: &str, refusal: Refusal) -> Result<(), Refusal> {
+fn sound_boolean(query: &ParameterList<'_>, name: &str, refusal: Refusal) -> Result<(), Refusal> {
     if query.first(name).is_none_or(|value| is_boolean(&value)) { Ok(()) } else { Err(refusal) }
 }
 

@@ -136,7 +136,11 @@ impl<'a> ParameterList<'a> {
         }
     }
 
-    pub(super) fn get(&self, at: usize) -> ListedParameter<'_> {
+    /// Returns the parameter at a position.
+    ///
+    /// # Panics
+    /// The list has no such position.
+    pub fn get(&self, at: usize) -> ListedParameter<'_> {
         let span = &self.spans[at];
         let raw_value = self.text.get(span.name_end as usize + 1..span.end as usize).unwrap_or("");
         ListedParameter { at, name: self.name(span), raw_value }

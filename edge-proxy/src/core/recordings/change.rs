@@ -4,7 +4,7 @@
 
 use usher_bbb::{
     call::RecordingChange,
-    query::{QueryEdit, RawQuery, rewrite},
+    query::{EditedParameters, ParameterEdit, ParameterList, QueryEdit},
 };
 
 use super::{entries, is_ours, metadata};
@@ -13,35 +13,35 @@ use super::{entries, is_ours, metadata};
 pub const BATCH: usize = 50;
 
 /// Returns the `recordID`s that a call names.
-pub fn ids(parameters: &str) -> Vec<String> {
-    let list = RawQuery::new(parameters).first("recordID").unwrap_or_default();
+pub fn ids(parameters: &ParameterList<'_>) -> Vec<String> {
+    let list = parameters.first("recordID").unwrap_or_default();
     entries(&list).into_iter().map(str::to_owned).collect()
 }
 
-/// A change as it is sent to servers, without the recordings. Each server gets those that it has,
-/// in as many calls as necessary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerChange {
-    /// The parameters, with an empty `recordID` in place of the list, which may be long and is read
-    /// once.
-    parameters: String,
+/// A change as it is sent to servers. Each server gets the recordings that it has, in as many calls as
+/// necessary.
+#[derive(Debug, Clone)]
+pub struct ServerChange<'p> {
+    /// The parameters, with an empty `recordID` in place of the list, which may be long.
+    parameters: EditedParameters<'p>,
 }
 
-impl ServerChange {
+impl<'p> ServerChange<'p> {
     /// Reads the parameters of a change.
-    pub fn new(change: RecordingChange, parameters: &str) -> Self {
-        let foreign: Vec<String> = metadata(parameters)
+    pub fn new(change: RecordingChange, parameters: &'p ParameterList<'p>) -> Self {
+        let foreign = metadata(parameters)
             .filter(|(name, key, _)| change != RecordingChange::Update || key.is_none() || is_ours(name))
-            .map(|(name, ..)| name)
-            .collect();
-        let mut edits: Vec<QueryEdit<'_>> = foreign.iter().map(|name| QueryEdit::Remove(name)).collect();
-        edits.push(QueryEdit::Set("recordID", ""));
-        Self { parameters: rewrite(parameters, &edits) }
+            .map(|(name, ..)| QueryEdit::Remove(name));
+        let mut sent = parameters.edited();
+        sent.apply(foreign.chain([QueryEdit::Set("recordID", "")]));
+        Self { parameters: sent }
     }
 
     /// Returns the parameters of the call for these recordings.
     pub fn of(&self, ids: &[String]) -> String {
-        rewrite(&self.parameters, &[QueryEdit::Set("recordID", &ids.join(","))])
+        let mut sent = self.parameters.clone();
+        sent.apply([ParameterEdit::Set("recordID".into(), ids.join(",").into())]);
+        sent.to_text()
     }
 }
 
@@ -124,9 +124,10 @@ mod tests {
 
     #[test]
     fn a_server_gets_its_own_recordings_and_never_ushers_marks() {
-        let given = "recordID=a,b,c&publish=true&x=1";
+        let list = |text: &str| ParameterList::parse(text.to_owned(), 10).unwrap();
         let ids = ["a".to_owned(), "c".to_owned()];
-        let change = ServerChange::new(RecordingChange::Publish, given);
+        let given = list("recordID=a,b,c&publish=true&x=1");
+        let change = ServerChange::new(RecordingChange::Publish, &given);
         assert_eq!(change.of(&ids), "recordID=a%2Cc&publish=true&x=1");
         for smuggled in [
             "meta_usher-tenant=other",
@@ -136,7 +137,7 @@ mod tests {
             "meta_x%20y=1",
             "meta_=1",
         ] {
-            let given = format!("recordID=a&meta_Course=&{smuggled}&meta_b=2");
+            let given = list(&format!("recordID=a&meta_Course=&{smuggled}&meta_b=2"));
             let sent = ServerChange::new(RecordingChange::Update, &given).of(&ids[..1]);
             assert_eq!(sent, "recordID=a&meta_Course=&meta_b=2", "{smuggled}");
         }
@@ -144,6 +145,7 @@ mod tests {
 
     #[test]
     fn every_id_is_looked_for_once() {
+        let ids = |text| ids(&ParameterList::parse(text, 10).unwrap());
         assert_eq!(ids("recordID=a,%20b,,a&publish=true"), ["a", "b"]);
         assert!(ids("publish=true").is_empty());
     }

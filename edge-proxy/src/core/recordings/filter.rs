@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use usher_bbb::{
     parse::ListedRecording,
-    query::{QueryEdit, RawQuery, decode, rewrite},
+    query::{ParameterList, QueryEdit, decode},
     reply::RecordingPage,
 };
 
@@ -68,7 +68,7 @@ impl Beginnings {
 struct MetadataFilters(HashMap<String, Vec<String>>);
 
 impl MetadataFilters {
-    fn read(parameters: &str) -> Self {
+    fn read(parameters: &ParameterList<'_>) -> Self {
         let mut filters: HashMap<String, Vec<String>> = HashMap::new();
         for (_, key, value) in metadata(parameters) {
             if let Some(key) = key.filter(|_| !value.is_empty()) {
@@ -93,7 +93,7 @@ impl MetadataFilters {
 }
 
 /// Returns the largest number of filters that `parameters` have for one key of metadata.
-pub fn filters_of_key(parameters: &str) -> usize {
+pub fn filters_of_key(parameters: &ParameterList<'_>) -> usize {
     MetadataFilters::read(parameters).0.values().map(Vec::len).max().unwrap_or(0)
 }
 
@@ -105,8 +105,7 @@ enum States {
 
 impl RecordingFilter {
     /// Reads the parameters of a `getRecordings`.
-    pub fn read(parameters: &str) -> Self {
-        let query = RawQuery::new(parameters);
+    pub fn read(query: &ParameterList<'_>) -> Self {
         let number = |name| query.first(name).and_then(|value| value.trim().parse::<i64>().ok());
         let states = query.first("state").unwrap_or_default();
         let states = match entries(&states) {
@@ -124,7 +123,7 @@ impl RecordingFilter {
         Self {
             ids,
             states,
-            metadata: MetadataFilters::read(parameters),
+            metadata: MetadataFilters::read(query),
             offset: number("offset").and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0),
             limit: number("limit").map(|limit| usize::try_from(limit).unwrap_or(1).clamp(1, PAGE_MAX)),
         }
@@ -153,7 +152,7 @@ impl RecordingFilter {
     }
 }
 
-fn ids(query: RawQuery<'_>) -> Ids {
+fn ids(query: &ParameterList<'_>) -> Ids {
     let list = |name| -> Vec<String> {
         let given = query.first(name).unwrap_or_default();
         entries(&given).into_iter().flat_map(readings).collect()
@@ -184,14 +183,12 @@ fn is_like(held: &str, wanted: &str) -> bool {
 
 /// Returns the parameters that request, from a server, the tenant's part of the recordings that
 /// `parameters` request.
-pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
-    let query = RawQuery::new(parameters);
+pub fn for_server(parameters: &ParameterList<'_>, whose: RecordingOwner<'_>) -> String {
     // An empty filter means no filter here, and causes an exception on servers.
-    let useless: Vec<String> = metadata(parameters)
+    let useless = metadata(parameters)
         .filter(|(name, key, value)| key.is_none() || value.is_empty() || is_ours(name))
-        .map(|(name, ..)| name)
-        .collect();
-    let (name, list) = match ids(query) {
+        .map(|(name, ..)| QueryEdit::Remove(name));
+    let (name, list) = match ids(parameters) {
         Ids::All => ("", String::new()),
         Ids::Records(ids) => ("recordID", joined(ids.iter().map(String::as_str))),
         Ids::Meetings(ids) => {
@@ -199,7 +196,7 @@ pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
             ("meetingID", joined(scoped.iter().chain(&ids).map(String::as_str)))
         }
     };
-    let mut edits: Vec<QueryEdit<'_>> = useless.iter().map(|name| QueryEdit::Remove(name)).collect();
+    let mut edits: Vec<QueryEdit<'_>> = useless.collect();
     edits.extend(["offset", "limit", "recordID", "meetingID"].map(QueryEdit::Remove));
     if !list.is_empty() {
         edits.push(QueryEdit::Set(name, &list));
@@ -207,7 +204,9 @@ pub fn for_server(parameters: &str, whose: RecordingOwner<'_>) -> String {
     if !whose.owns(&ListedRecording::default()) {
         edits.push(QueryEdit::Set(TENANT_MARK, whose.tenant.as_str()));
     }
-    rewrite(parameters, &edits)
+    let mut sent = parameters.edited();
+    sent.apply(edits);
+    sent.to_text()
 }
 
 /// Makes a list that a server reads correctly, although it decodes the entries twice.
@@ -223,15 +222,15 @@ fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
 /// Returns the parameters that query a server for these recordings, in any state.
 pub fn for_ids(ids: &[String], whose: RecordingOwner<'_>) -> String {
     let list = usher_bbb::query::encode(&joined(ids.iter().map(String::as_str)));
-    for_server(&format!("recordID={list}&state=any"), whose)
+    let parameters = ParameterList::parse(format!("recordID={list}&state=any"), 2);
+    for_server(&parameters.expect("an encoded list is one parameter"), whose)
 }
 
 /// Returns the parameters of one page, for a server that returns its list only in pages, and the
-/// offset of the next page.
+/// offset of the next page. `parameters` are those of [`for_server`], which have no page.
 pub fn server_page(parameters: &str, offset: usize) -> (String, usize) {
-    let (at, limit) = (offset.to_string(), PAGE_MAX.to_string());
-    let edits = [QueryEdit::Set("offset", &at), QueryEdit::Set("limit", &limit)];
-    (rewrite(parameters, &edits), offset + PAGE_MAX)
+    let separator = if parameters.is_empty() { "" } else { "&" };
+    (format!("{parameters}{separator}offset={offset}&limit={PAGE_MAX}"), offset + PAGE_MAX)
 }
 
 #[cfg(test)]

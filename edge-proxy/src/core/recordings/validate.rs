@@ -1,19 +1,18 @@
 //! Checks parameters of recording calls that a server would refuse, and refuses them in the
 //! server's words.
 
-use usher_bbb::{call::ParameterRules, query::RawQuery, reply::Refusal};
+use usher_bbb::{call::ParameterRules, query::ParameterList, reply::Refusal};
 
 /// Checks the parameters of a call about recordings.
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub fn check(rules: ParameterRules, parameters: &str) -> Result<(), Refusal> {
-    let query = RawQuery::new(parameters);
+pub fn check(rules: ParameterRules, query: &ParameterList<'_>) -> Result<(), Refusal> {
     // A repeated parameter is refused, because servers may differ in the value they use.
     for (name, refusal) in
         [("recordID", Refusal::RECORD_ID_INVALID), ("meetingID", Refusal::MEETING_ID_INVALID)]
     {
-        if query.count(name) > 1 {
+        if query.is_repeated(name) {
             return Err(refusal);
         }
     }
@@ -63,7 +62,8 @@ mod tests {
             (ApiCall::PutRecordingTextTrack, "recordID=a&lang=en&kind=noise", "invalidKind"),
             (ApiCall::PutRecordingTextTrack, "recordID=a&lang=en&kind=captions", ""),
         ] {
-            let found = check(call.parameter_rules(), parameters).err().map_or("", |refusal| refusal.key);
+            let list = ParameterList::parse(parameters, 10).unwrap();
+            let found = check(call.parameter_rules(), &list).err().map_or("", |refusal| refusal.key);
             assert_eq!(found, key, "{call} {parameters}");
         }
     }

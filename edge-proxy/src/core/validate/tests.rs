@@ -1,5 +1,11 @@
 use super::*;
 
+/// Reads the parameters of a call and checks them.
+fn check(call: ApiCall, parameters: &str) -> Result<Option<String>, Refusal> {
+    let list = ParameterList::parse(parameters, 100).expect("is short");
+    super::check(call, &list).map(|id| id.map(Cow::into_owned))
+}
+
 fn refusal(call: ApiCall, parameters: &str) -> Option<Refusal> {
     check(call, parameters).err()
 }

@@ -42,7 +42,7 @@ impl JoinCalls {
         let table = self.cell.load();
         let tenants = table.as_ref()?.tenants();
         let tenant = head.tenant(&tenants)?;
-        let signed = match head.signed(tenant, None) {
+        let signed = match head.signed(tenant, head.query(), None) {
             Ok(signed) => signed,
             Err(refusal) => return Some(*refusal),
         };
@@ -70,7 +70,7 @@ impl JoinCalls {
                 (found.on_server != found.name).then_some(QueryEdit::Set("meetingID", found.on_server))
             };
             (decide(ApiCall::Join, Some(known)) == RoutingDecision::Forward)
-                .then(|| self.redirect((tenant.slot, tenant.route), server, signed.text(), edit))
+                .then(|| self.redirect((tenant.slot, tenant.route), server, signed.list().text(), edit))
         })?
     }
 
@@ -80,10 +80,10 @@ impl JoinCalls {
             MeetingLocation::At(owner) => {
                 let given = request.meeting.as_ref().map_or("", |id| id.as_str());
                 let tenant = (&request.slot, &*request.route);
-                self.redirect(tenant, &owner.server, &request.parameters, owner.edit(given))
+                self.redirect(tenant, &owner.server, request.parameters.text(), owner.edit(given))
             }
             MeetingLocation::Missing | MeetingLocation::EndLater(_) => {
-                join_refused(&request.parameters, &Refusal::INVALID_MEETING)
+                join_refused(request.parameters.text(), &Refusal::INVALID_MEETING)
             }
             MeetingLocation::Unreachable => CallReply::unavailable(),
         }

@@ -8,7 +8,7 @@ use tracing::warn;
 use usher_bbb::{
     call::{ApiCall, MissingMeeting, OwnerAction},
     parse::{CreateReply, ServerReply as Answered, create_reply, strip_usher_metadata},
-    query::{encode, rewrite},
+    query::encode,
     reply::{self, Refusal, xml::XmlDocument},
 };
 use usher_model::{id::InternalMeetingId, routing::ServerRoute};
@@ -63,16 +63,18 @@ impl MeetingCalls {
             MeetingLocation::At(owner) => owner,
         };
         let given = request.meeting.as_ref().map_or("", |id| id.as_str());
-        if let Some(edit) = owner.edit(given) {
-            request.parameters = rewrite(&request.parameters, &[edit]);
-        }
+        let mut sent = request.parameters.edited();
+        sent.apply(owner.edit(given));
+        let parameters = sent.to_text();
         match action {
-            OwnerAction::Read => self.read(&request, owner.server).await,
+            OwnerAction::Read => self.read(&request, &parameters, owner.server).await,
             OwnerAction::End => {
                 // In a task of its own: if the client closes its connection, the meeting must not stay in
                 // the table although it has ended.
                 let calls = Arc::clone(self);
-                let ended = self.tasks.spawn_short("end", async move { calls.end(&request, &owner).await });
+                let ended = self
+                    .tasks
+                    .spawn_short("end", async move { calls.end(&request, &parameters, &owner).await });
                 ended.await.unwrap_or_else(|_| CallReply::unavailable())
             }
             OwnerAction::Write => {
@@ -82,15 +84,15 @@ impl MeetingCalls {
                     }
                     upload => upload.unwrap_or(UploadBody::None),
                 };
-                self.write(&request, &owner.server, upload).await
+                self.write(&request, &parameters, &owner.server, upload).await
             }
         }
     }
 
-    async fn read(&self, request: &VerifiedRequest, server: ServerRoute) -> CallReply {
+    async fn read(&self, request: &VerifiedRequest, parameters: &str, server: ServerRoute) -> CallReply {
         let (call, server) = (request.call, Arc::new(server));
         let deadline = Instant::now() + self.timeouts.call;
-        match self.servers.read(&server, call, &request.parameters, &request.caller(), deadline).await {
+        match self.servers.read(&server, call, parameters, &request.caller(), deadline).await {
             Ok(answer) if is_our_fault(&answer) => {
                 self.servers.report(&server, FailureKind::BadAnswer, call, &request.caller());
                 CallReply::unavailable()
@@ -109,6 +111,7 @@ impl MeetingCalls {
     async fn change(
         &self,
         request: &VerifiedRequest,
+        parameters: &str,
         server: &ServerRoute,
         upload: UploadBody,
     ) -> Result<ServerAnswer, ServerCallError> {
@@ -116,11 +119,17 @@ impl MeetingCalls {
         let timeout = if request.call == ApiCall::InsertDocument { long.max(call) } else { call };
         let deadline = Instant::now() + timeout;
         let caller = request.caller();
-        self.servers.call(server, request.call, &request.parameters, upload, &caller, deadline).await
+        self.servers.call(server, request.call, parameters, upload, &caller, deadline).await
     }
 
-    async fn write(&self, request: &VerifiedRequest, server: &ServerRoute, upload: UploadBody) -> CallReply {
-        match self.change(request, server, upload).await {
+    async fn write(
+        &self,
+        request: &VerifiedRequest,
+        parameters: &str,
+        server: &ServerRoute,
+        upload: UploadBody,
+    ) -> CallReply {
+        match self.change(request, parameters, server, upload).await {
             Ok(answer) => CallReply::passed_on(&answer, request.own_ids(&answer.text).into_owned()),
             // A broken document is the client's fault, and another try would fail the same way.
             Err(_) => match request.document.fault() {
@@ -130,7 +139,7 @@ impl MeetingCalls {
         }
     }
 
-    async fn end(&self, request: &VerifiedRequest, owner: &MeetingOwner) -> CallReply {
+    async fn end(&self, request: &VerifiedRequest, parameters: &str, owner: &MeetingOwner) -> CallReply {
         let confirmed = match owner.instance() {
             Some(_) => None,
             None => match self.confirm_first(request, owner).await {
@@ -138,7 +147,7 @@ impl MeetingCalls {
                 Err(reply) => return reply,
             },
         };
-        match self.change(request, &owner.server, UploadBody::None).await {
+        match self.change(request, parameters, &owner.server, UploadBody::None).await {
             Ok(answer) => {
                 if answer.outcome.success {
                     self.report_end(owner, owner.instance().or(confirmed.as_ref())).await;

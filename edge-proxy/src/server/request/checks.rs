@@ -4,8 +4,8 @@
 //! 1. [`CallHead::read`]: the path names a call that is served, and the call accepts the method.
 //! 2. Content type and size of the body, by the verifier. A join by GET has no body that is ever read.
 //! 3. [`CallHead::tenant`]: by path, by host, or `default`.
-//! 4. [`CallHead::signed`]: the checksum over the raw bytes, then whether the tenant is enabled. A
-//!    caller without the secret does not learn the state of the tenant.
+//! 4. [`CallHead::signed`]: the checksum over the raw bytes, then whether the tenant is enabled, then the
+//!    limits. A caller without the secret learns neither the state of the tenant nor the limits.
 //! 5. [`SignedParameters::meeting_id`]: the parameters.
 //!
 //! Each check takes the result of the one before it, so that none can be left out.
@@ -15,7 +15,7 @@ use std::{borrow::Cow, sync::Arc};
 use http::{HeaderMap, Method, Uri, header};
 use usher_bbb::{
     call::{ApiCall, CallSigning, ChecksumProblem},
-    query::url_safe,
+    query::{ParameterList, ParsedQuery},
     reply::Refusal,
 };
 use usher_model::{
@@ -27,7 +27,9 @@ use usher_model::{
 use crate::{
     control::table::{TenantIndex, TenantSlot},
     core::{
-        authenticate::authenticate,
+        admission::ShedReason,
+        authenticate::{UnsignedRequest, authenticate},
+        limits,
         request_target::{RequestTarget, host_name, target},
         validate,
     },
@@ -75,7 +77,7 @@ pub(in crate::server) struct RequestTenant<'t> {
 pub(in crate::server) struct SignedParameters<'a> {
     call: ApiCall,
     scope: &'a TenantScope,
-    text: Cow<'a, str>,
+    list: ParameterList<'a>,
 }
 
 impl<'r> CallHead<'r> {
@@ -92,9 +94,9 @@ impl<'r> CallHead<'r> {
         self.call
     }
 
-    /// Returns the query, as it came.
-    pub(in crate::server) fn query(&self) -> &'r str {
-        self.uri.query().unwrap_or_default()
+    /// Returns the parameters of the query, with the checksum.
+    pub(in crate::server) fn query(&self) -> ParsedQuery<'r> {
+        limits::parsed(self.uri.query().unwrap_or_default())
     }
 
     /// Returns the tenant of the request: by path, by host, else `default`; `None` if it does not exist.
@@ -131,29 +133,40 @@ impl<'r> CallHead<'r> {
     /// Returns the parameters that the tenant signed, in the query or in `form`, the body as a form.
     ///
     /// # Errors
-    /// Returns the refusal if the checksum is missing or wrong, or the tenant is disabled.
+    /// Returns the refusal if the checksum is missing or wrong, the tenant is disabled, or the parameters exceed
+    /// a limit.
     pub(in crate::server) fn signed<'a>(
         &self,
         tenant: RequestTenant<'a>,
-        form: Option<&'a str>,
-    ) -> Result<SignedParameters<'a>, Box<CallReply>>
-    where
-        'r: 'a,
-    {
-        let text = authenticate(self.call, self.query(), form, &tenant.route.secrets)
-            .map_err(|problem| self.unsigned(problem, form.unwrap_or(self.query())))?;
+        query: ParsedQuery<'a>,
+        form: Option<ParsedQuery<'a>>,
+    ) -> Result<SignedParameters<'a>, Box<CallReply>> {
+        let signed = authenticate(self.call, query, form, &tenant.route.secrets)
+            .map_err(|unsigned| self.unsigned(*unsigned))?;
         if !tenant.route.enabled {
             return Err(Box::new(CallReply::refused_to(self.call, &not_enabled())));
         }
-        Ok(SignedParameters { call: self.call, scope: tenant.slot.meetings.scope(), text })
+        let over = |text: &str, refusal: &Refusal| {
+            Box::new(refused(self.call, text, refusal).over(ShedReason::Parameters))
+        };
+        let list = signed
+            .into_parameters()
+            .map_err(|surplus| over(surplus.text(), &Refusal::TOO_MANY_PARAMETERS))?;
+        limits::check(self.call, &list).map_err(|refusal| over(list.text(), &refusal))?;
+        Ok(SignedParameters { call: self.call, scope: tenant.slot.meetings.scope(), list })
     }
 
     /// Refuses a request without a valid checksum. The recording controller of BBB checks the
-    /// parameters, `given` here, before it compares the checksum (wire-contract 1.5).
-    fn unsigned(&self, problem: ChecksumProblem, given: &str) -> Box<CallReply> {
+    /// parameters before it compares the checksum (wire-contract 1.5).
+    fn unsigned(&self, UnsignedRequest { problem, given }: UnsignedRequest<'_>) -> Box<CallReply> {
         let call = self.call;
         if problem == ChecksumProblem::Mismatch && call.signing() == CallSigning::Recording {
-            if let Err(refusal) = validate::check(call, given) {
+            let given = given.into_parameters().map_err(|_| Refusal::TOO_MANY_PARAMETERS);
+            let checked = given.and_then(|given| {
+                limits::check(call, &given)?;
+                validate::check(call, &given).map(|_| ())
+            });
+            if let Err(refusal) = checked {
                 return Box::new(CallReply::refused_to(call, &refusal));
             }
             let accepted = self.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
@@ -168,21 +181,20 @@ impl<'r> CallHead<'r> {
 }
 
 impl<'a> SignedParameters<'a> {
-    /// Returns the parameters in the form of a URL's query.
-    pub(in crate::server) fn text(&self) -> &str {
-        &self.text
+    /// Returns the parameters.
+    pub(in crate::server) fn list(&self) -> &ParameterList<'a> {
+        &self.list
     }
 
-    /// Returns the parameters as [`SignedParameters::text`] does, owned.
-    pub(in crate::server) fn into_text(self) -> String {
-        self.text.into_owned()
+    /// Returns the parameters with their own text.
+    pub(in crate::server) fn into_list(self) -> ParameterList<'static> {
+        self.list.into_owned()
     }
 
     /// Returns the parameters with every byte encoded that a URL cannot hold. A form may contain such
     /// bytes, and its parameters mostly leave in a URL.
     pub(in crate::server) fn into_url_safe(self) -> SignedParameters<'a> {
-        let text = Cow::Owned(url_safe(&self.text).into_owned());
-        SignedParameters { text, ..self }
+        SignedParameters { list: self.list.into_url_safe(), ..self }
     }
 
     /// Checks the parameters, and returns the `meetingID` if the call has one.
@@ -190,18 +202,24 @@ impl<'a> SignedParameters<'a> {
     /// # Errors
     /// Returns the refusal, in BBB's words. A join is refused where the application wants it.
     pub(in crate::server) fn meeting_id(&self) -> Result<Option<Cow<'_, str>>, Box<CallReply>> {
-        let refused = |refusal: &Refusal| Box::new(CallReply::refused_to(self.call, refusal));
-        match validate::check(self.call, &self.text) {
+        match validate::check(self.call, &self.list) {
             // Other calls may name a meeting by an id that is too long: then there is no such meeting.
             Ok(Some(id))
                 if self.call == ApiCall::Create && self.scope.scoped(&id).chars() > SERVER_ID_MAX =>
             {
-                Err(refused(&too_long(self.scope)))
+                Err(Box::new(CallReply::refused_to(self.call, &too_long(self.scope))))
             }
             Ok(id) => Ok(id),
-            Err(refusal) if self.call == ApiCall::Join => Err(Box::new(join_refused(&self.text, &refusal))),
-            Err(refusal) => Err(refused(&refusal)),
+            Err(refusal) => Err(Box::new(refused(self.call, self.list.text(), &refusal))),
         }
+    }
+}
+
+/// Refuses parameters, in BBB's words. A join is refused where the application wants it.
+fn refused(call: ApiCall, parameters: &str, refusal: &Refusal) -> CallReply {
+    match call {
+        ApiCall::Join => join_refused(parameters, refusal),
+        _ => CallReply::refused_to(call, refusal),
     }
 }
 

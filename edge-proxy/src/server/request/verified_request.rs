@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderValue;
-use usher_bbb::{call::ApiCall, parse::unscoped};
+use usher_bbb::{call::ApiCall, parse::unscoped, query::ParameterList};
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
@@ -32,7 +32,7 @@ pub(in crate::server) struct VerifiedRequest {
     /// The tenant's meetings in the table.
     pub(in crate::server) meetings: Arc<TenantMeetings>,
     /// The signed parameters without the checksum, encoded so that a URL can hold them.
-    pub(in crate::server) parameters: String,
+    pub(in crate::server) parameters: ParameterList<'static>,
     /// The meeting, by the id that the caller gave; `None` for calls about no single meeting.
     pub(in crate::server) meeting: Option<MeetingId>,
     pub(in crate::server) document: RequestDocument,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
-    core::{admission::ShedReason, authenticate::leaves_room_for_form, document_body::DocumentBody},
+    core::{admission::ShedReason, document_body::DocumentBody, limits},
     metrics::RequestOutcome,
     server::{
         admission::{
@@ -81,12 +81,14 @@ impl RequestVerifier {
         // The parts of a text track are its file, which goes to a server as it is.
         let is_form = kind == Some(BodyKind::Form)
             || (kind == Some(BodyKind::Multipart) && call != ApiCall::PutRecordingTextTrack);
-        let form = match body.take_if(|_| is_form && leaves_room_for_form(head.query())) {
+        let query = head.query();
+        // Beside signed parameters in the query, those of a body do not count.
+        let form = match body.take_if(|_| is_form && query.is_bare()) {
             Some(body) => Some(self.read_form(call, &parts, body).await?),
             None => None,
         };
         let tenant = RequestTenant { slot: &slot, route: &route };
-        let signed = head.signed(tenant, form.as_deref())?.into_url_safe();
+        let signed = head.signed(tenant, query, form.map(limits::parsed))?.into_url_safe();
         let meeting = signed.meeting_id()?.map(|id| MeetingId::parse(&id)).transpose();
         let meeting = meeting.map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?;
         // Only now: a share that anybody could take in a tenant's name would be none.
@@ -100,7 +102,7 @@ impl RequestVerifier {
                 .map_err(|error| refused_body(call, &error))?,
             None => RequestDocument::None,
         };
-        let parameters = signed.into_text();
+        let parameters = signed.into_list();
         let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
         let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
         Ok(VerifiedRequest {

@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use usher_bbb::parse::{ServerReply, recordings};
+use usher_bbb::{
+    parse::{ServerReply, recordings},
+    query::RawQuery,
+};
 use usher_model::{id::TenantId, scope::TenantScope};
 
 use super::*;
@@ -11,13 +14,18 @@ const ROOM: &str = "<response><returncode>SUCCESS</returncode><recordings><recor
 
 fn admitted(parameters: &str) -> bool {
     let Ok(ServerReply::Success(list)) = recordings(ROOM) else { panic!("no list") };
-    RecordingFilter::read(parameters).admits(&list.recordings.unwrap_or_default()[0], "room+1")
+    filter(parameters).admits(&list.recordings.unwrap_or_default()[0], "room+1")
 }
 
 fn sent(tenant: &str, parameters: &str) -> String {
     let tenant = TenantId::parse(tenant).expect("is an id");
     let scope = TenantScope::of(&tenant);
-    for_server(parameters, RecordingOwner { tenant: &tenant, scope: &scope })
+    let list = ParameterList::parse(parameters, 100).expect("is short");
+    for_server(&list, RecordingOwner { tenant: &tenant, scope: &scope })
+}
+
+fn filter(parameters: &str) -> RecordingFilter {
+    RecordingFilter::read(&ParameterList::parse(parameters, 100).expect("is short"))
 }
 
 #[test]
@@ -50,7 +58,7 @@ fn ids_states_and_metadata_are_understood_as_bbb_does() {
 
 #[test]
 fn a_page_is_the_requested_one_and_never_out_of_range() {
-    let page = |parameters: &str, total| RecordingFilter::read(parameters).page(total);
+    let page = |parameters: &str, total| filter(parameters).page(total);
     assert_eq!(page("", 7), (0..7, None));
     assert_eq!(page("offset=5", 7), (5..7, None));
     let told = |offset, limit, total| Some(RecordingPage { offset, limit, total });
@@ -98,7 +106,7 @@ proptest! {
 
     #[test]
     fn any_parameters_make_a_filter(parameters in ".{0,80}", total in 0_usize..300) {
-        let (range, page) = RecordingFilter::read(&parameters).page(total);
+        let (range, page) = filter(&parameters).page(total);
         prop_assert!(range.start <= range.end && range.end <= total);
         prop_assert!(page.is_none_or(|page| (1..=100).contains(&page.limit) && range.len() <= page.limit));
         let _ = sent("school", &parameters);

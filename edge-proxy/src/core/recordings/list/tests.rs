@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use usher_bbb::parse::{ServerReply, recordings};
+use usher_bbb::{
+    parse::{ServerReply, recordings},
+    query::ParameterList,
+};
 use usher_model::{id::TenantId, scope::TenantScope};
 
 use super::*;
@@ -35,7 +38,11 @@ fn merged(tenant: &str, parameters: &str, answers: &[(&str, String)]) -> String 
         .collect();
     let tenant = TenantId::parse(tenant).expect("is an id");
     let scope = TenantScope::of(&tenant);
-    merge(RecordingOwner { tenant: &tenant, scope: &scope }, &RecordingFilter::read(parameters), &lists)
+    merge(
+        RecordingOwner { tenant: &tenant, scope: &scope },
+        &RecordingFilter::read(&ParameterList::parse(parameters, 100).expect("is short")),
+        &lists,
+    )
 }
 
 fn ids(xml: &str) -> Vec<String> {

@@ -37,7 +37,7 @@ impl CreateCalls {
     pub(in crate::server) async fn answer(&self, mut request: VerifiedRequest) -> CallReply {
         let Some(key) = request.key() else { return CallReply::unavailable() };
         let route = Arc::clone(&request.route);
-        let ruled = self.rules.ruled(&request.parameters, &route.policy);
+        let ruled = self.rules.ruled(request.parameters.text(), &route.policy);
         let mut wishes = wishes(&ruled);
         let brings_none = request.document.is_empty() && !names_presentation(&ruled);
         let parameters = self.rules.create(&ruled, &key, request.meetings.scope(), &route.policy);
@@ -58,7 +58,7 @@ impl CreateCalls {
         let creation = MeetingCreation {
             deadline: Instant::now() + self.ports.timeouts.create,
             wishes,
-            digest: Sha256::digest(&request.parameters).into(),
+            digest: Sha256::digest(request.parameters.text()).into(),
             token: format!("{:032x}", rand::random::<u128>()),
             parameters,
             brings_documents,

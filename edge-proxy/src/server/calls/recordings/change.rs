@@ -6,7 +6,6 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use usher_bbb::{
     call::{ApiCall, RecordingChange},
-    query::RawQuery,
     reply::{self, Refusal},
 };
 use usher_model::routing::ServerRoute;
@@ -68,7 +67,7 @@ async fn change_batch(
 fn done(request: &VerifiedRequest, change: RecordingChange) -> CallReply {
     CallReply::success(match change {
         RecordingChange::Publish => {
-            let said = RawQuery::new(&request.parameters).first("publish").unwrap_or_default();
+            let said = request.parameters.first("publish").unwrap_or_default();
             reply::changed("published", &said)
         }
         RecordingChange::Delete => reply::changed("deleted", "true"),

@@ -7,6 +7,7 @@ use tracing::warn;
 use usher_bbb::{
     call::ApiCall,
     parse::{RecordingList, ServerReply as Parsed, recordings},
+    query::ParameterList,
 };
 use usher_model::{routing::ServerRoute, server::Health};
 
@@ -66,7 +67,7 @@ impl<'g> RecordingServers<'g> {
     /// Returns the lists of the tenant's recordings that `parameters` select.
     pub(super) async fn list(
         &self,
-        parameters: &str,
+        parameters: &ParameterList<'_>,
         whose: RecordingOwner<'_>,
         deadline: Instant,
     ) -> SurveyParts<ListPages> {

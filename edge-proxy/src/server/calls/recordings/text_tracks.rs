@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use usher_bbb::{
-    query::{QueryEdit, RawQuery, rewrite},
-    reply::Refusal,
-};
+use usher_bbb::{query::ParameterEdit, reply::Refusal};
 use usher_model::routing::ServerRoute;
 
 use super::recording_servers::{RecordingServers, recordings_of};
@@ -86,11 +83,13 @@ async fn find(
 
 /// Returns the id of the recording. These calls take a single one, in which a comma is an ordinary character.
 fn record_id(request: &VerifiedRequest) -> String {
-    RawQuery::new(&request.parameters).first("recordID").unwrap_or_default().trim().to_owned()
+    request.parameters.first("recordID").unwrap_or_default().trim().to_owned()
 }
 
 fn parameters(request: &VerifiedRequest) -> String {
-    rewrite(&request.parameters, &[QueryEdit::Set("recordID", &record_id(request))])
+    let mut sent = request.parameters.edited();
+    sent.apply([ParameterEdit::Set("recordID".into(), record_id(request).into())]);
+    sent.to_text()
 }
 
 /// Passes a server's answer on. Some of its refusals are XML.
