@@ -13,6 +13,7 @@ pub(crate) use info::meetings;
 use usher_bbb::{
     call::{ApiCall, CallStrategy, ChecksumProblem},
     reply::{self, Refusal},
+    text_length::utf16_length,
 };
 
 use crate::{
@@ -109,7 +110,7 @@ fn meeting_id(params: &ApiParams) -> Result<&str, Refusal> {
         .map(str::trim)
         .filter(|id| !id.is_empty())
         .ok_or(Refusal::MISSING_MEETING_ID)
-        .and_then(|id| match id.chars().count() {
+        .and_then(|id| match utf16_length(id) {
             2..=256 if id.contains(',') => Err(Refusal::MEETING_ID_COMMA),
             2..=256 => Ok(id),
             _ => Err(Refusal::MEETING_ID_LENGTH),

@@ -1,6 +1,9 @@
 //! The call `sendChatMessage`.
 
-use usher_bbb::reply::{self, Refusal};
+use usher_bbb::{
+    reply::{self, Refusal},
+    text_length::utf16_length,
+};
 
 use super::CallContext;
 use crate::{answer::ApiAnswer, request::ApiParams};
@@ -9,13 +12,13 @@ pub(super) fn answer(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAn
     let (id, message) = match (super::meeting_id(params), params.given("message")) {
         (Err(refusal), _) => return refusal.into(),
         (Ok(_), None) => return Refusal::MISSING_CHAT_MESSAGE.into(),
-        (Ok(_), Some(message)) if message.chars().count() > 500 => {
+        (Ok(_), Some(message)) if utf16_length(message) > 500 => {
             return Refusal::CHAT_MESSAGE_LENGTH.into();
         }
         (Ok(id), Some(message)) => (id, message),
     };
     let user = params.given("userName").unwrap_or("System");
-    if user.chars().count() > 255 {
+    if utf16_length(user) > 255 {
         return Refusal::CHAT_USER_NAME_LENGTH.into();
     }
     match context.memory.find_mut(id).filter(|meeting| meeting.is_running()) {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use usher_bbb::reply::{self, Refusal};
+use usher_bbb::{
+    reply::{self, Refusal},
+    text_length::utf16_length,
+};
 
 use super::{CallContext, modules};
 use crate::{
@@ -81,7 +84,7 @@ fn meeting_id(params: &ApiParams) -> Result<String, Refusal> {
 
 fn name(params: &ApiParams) -> Result<String, Refusal> {
     let name = params.given("name").ok_or(Refusal::MISSING_MEETING_NAME)?;
-    match name.chars().count() {
+    match utf16_length(name) {
         2..=256 => Ok(name.to_owned()),
         _ => Err(Refusal::MEETING_NAME_LENGTH),
     }
@@ -89,7 +92,7 @@ fn name(params: &ApiParams) -> Result<String, Refusal> {
 
 fn password(params: &ApiParams, name: &str) -> Result<String, Refusal> {
     let password = params.get(name).unwrap_or_default();
-    match password.chars().count() {
+    match utf16_length(password) {
         0 | 2..=64 => Ok(password.to_owned()),
         _ => Err(Refusal::INVALID_PASSWORD),
     }

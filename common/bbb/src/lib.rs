@@ -10,4 +10,5 @@ pub mod parse;
 pub mod query;
 pub mod reply;
 pub mod secret;
+pub mod text_length;
 pub mod work;

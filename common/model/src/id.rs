@@ -3,6 +3,8 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use usher_bbb::text_length::utf16_length;
+
 /// The reason why a text is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} `{value}` {problem}")]
@@ -94,13 +96,13 @@ identifier!(
     EdgeId, "edge id", check_name
 );
 identifier!(
-    /// The BBB API's `meetingID`, decoded: 1 to 256 characters, kept exactly.
-    /// A create additionally needs two characters and no comma, which the edge checks for creates.
+    /// The BBB API's `meetingID`, decoded: 1 to 256 UTF-16 units, kept exactly.
+    /// A create additionally needs two units and no comma, which the edge checks for creates.
     MeetingId, "meeting id", |kind, value| {
-        let problem = match value.chars().count() {
+        let problem = match utf16_length(value) {
             0 => "is empty",
             1..=256 => return Ok(()),
-            _ => "is longer than 256 characters",
+            _ => "is longer than 256 characters (UTF-16)",
         };
         Err(IdError { kind, value: value.chars().take(NAME_MAX).collect(), problem })
     }
@@ -150,5 +152,12 @@ mod tests {
         assert_eq!(MeetingId::parse("東京 /+%-01").map(|id| id.to_string()), Ok("東京 /+%-01".into()));
         assert!(MeetingId::parse(&"é".repeat(256)).is_ok());
         assert!(MeetingId::parse(&"é".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn meeting_ids_are_as_long_as_their_utf16_form() {
+        assert!(MeetingId::parse("😀").is_ok());
+        assert!(MeetingId::parse(&"😀".repeat(128)).is_ok());
+        assert!(MeetingId::parse(&"😀".repeat(129)).is_err());
     }
 }

@@ -13,14 +13,14 @@ use std::{fmt, sync::Arc};
 use sha1::{Digest, Sha1};
 
 use crate::id::{InternalMeetingId, TenantId};
-use usher_bbb::hex;
+use usher_bbb::{hex, text_length::utf16_length};
 
 /// The separator of tenant and id. No tenant id has it, URLs and XML do not escape it, and BBB gives it no
 /// meaning.
 const SEPARATOR: char = '~';
 /// The number of hexadecimal digits of a SHA-1.
 const SHA1_HEX: usize = 40;
-/// The largest length of a `meetingID` that servers accept, characters.
+/// The largest length of a `meetingID` that servers accept, UTF-16 units.
 pub const SERVER_ID_MAX: usize = 256;
 
 /// The form that the ids of one tenant have on servers.
@@ -87,16 +87,16 @@ impl TenantScope {
         }
     }
 
-    /// Returns the largest length of an id of the tenant that fits on a server, characters.
+    /// Returns the largest length of an id of the tenant that fits on a server, UTF-16 units.
     pub fn id_max(&self) -> usize {
         SERVER_ID_MAX - if self.is_default { 0 } else { self.prefix.len() }
     }
 }
 
 impl ScopedId<'_> {
-    /// Returns the length of prefix and id together, characters.
-    pub fn chars(&self) -> usize {
-        self.prefix.chars().count() + self.id.chars().count()
+    /// Returns the length of prefix and id together, UTF-16 units.
+    pub fn length(&self) -> usize {
+        utf16_length(self.prefix) + utf16_length(self.id)
     }
 }
 

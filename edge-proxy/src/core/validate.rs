@@ -7,6 +7,7 @@ use usher_bbb::{
     call::{ApiCall, ParameterRules},
     query::{ListedParameter, ParameterList},
     reply::Refusal,
+    text_length::utf16_length,
 };
 
 /// Checks the parameters of a call and returns its `meetingID`, if the call has one.
@@ -158,8 +159,9 @@ fn is_boolean(value: &str) -> bool {
         || value.eq_ignore_ascii_case("false")
 }
 
+/// Returns whether a text has a length that BBB accepts, UTF-16 units.
 fn length_within(text: &str, least: usize, most: usize) -> bool {
-    (least..=most).contains(&text.chars().count())
+    (least..=most).contains(&utf16_length(text))
 }
 
 #[cfg(test)]

@@ -106,3 +106,19 @@ async fn every_way_to_write_a_request_down_is_understood() {
     let bodies: Vec<_> = cluster.sims[0].calls().into_iter().filter(|call| call.body == xml).collect();
     assert_eq!(bodies.len(), 2, "documents arrive byte for byte");
 }
+
+/// The limits of BBB count UTF-16 units.
+#[tokio::test]
+async fn a_meeting_may_be_named_with_one_emoji() {
+    let cluster = Cluster::start(1).await;
+    let emoji = "%F0%9F%98%80";
+    assert!(cluster.client.call("create", &format!("meetingID={emoji}&name={emoji}")).await.is_success());
+    assert_eq!(cluster.sims[0].meetings()[0].name, "\u{1f600}");
+    cluster.settled().await;
+    let join = format!("meetingID={emoji}&fullName=Ada&role=VIEWER");
+    assert_eq!(cluster.client.call("join", &join).await.redirected_query(), join);
+    let long = emoji.repeat(129);
+    let refused = cluster.client.call("create", &format!("meetingID=room&name={long}")).await;
+    assert_eq!(refused.key(), "validationError");
+    assert_eq!(refused.text("message"), "Meeting name must be between 2 and 256 characters");
+}

@@ -84,6 +84,36 @@ fn each_fault_of_a_chat_message_has_its_key_and_words() {
     }
 }
 
+/// The limits of BBB count UTF-16 units. A name of one emoji has two of them.
+#[test]
+fn lengths_count_utf16_units() {
+    let emoji = |count: usize| "%F0%9F%98%80".repeat(count);
+    for (id, name, expected) in [
+        (emoji(1), emoji(1), None),
+        (emoji(128), emoji(128), None),
+        (emoji(129), emoji(1), Some(Refusal::MEETING_ID_LENGTH)),
+        (emoji(1), emoji(129), Some(Refusal::MEETING_NAME_LENGTH)),
+        ("ab".into(), "%C3%A9".into(), Some(Refusal::MEETING_NAME_LENGTH)),
+    ] {
+        assert_eq!(refusal(ApiCall::Create, &format!("meetingID={id}&name={name}")), expected, "{id} {name}");
+    }
+    for (password, expected) in [(1, None), (32, None), (33, Some(Refusal::INVALID_PASSWORD))] {
+        let password = emoji(password);
+        let create = format!("meetingID=ab&name=cd&attendeePW={password}");
+        assert_eq!(refusal(ApiCall::Create, &create), expected, "{password}");
+        let join = format!("meetingID=ab&fullName=Ada&password={password}");
+        assert_eq!(refusal(ApiCall::Join, &join), expected, "{password}");
+    }
+    for (message, user, expected) in [
+        (250, 127, None),
+        (251, 1, Some(Refusal::CHAT_MESSAGE_LENGTH)),
+        (1, 128, Some(Refusal::CHAT_USER_NAME_LENGTH)),
+    ] {
+        let chat = format!("meetingID=ab&message={}&userName={}", emoji(message), emoji(user));
+        assert_eq!(refusal(ApiCall::SendChatMessage, &chat), expected, "{message} {user}");
+    }
+}
+
 #[test]
 fn calls_about_no_meeting_need_no_id() {
     for call in [ApiCall::GetMeetings, ApiCall::Root, ApiCall::GetRecordings] {

@@ -205,7 +205,7 @@ impl<'a> SignedParameters<'a> {
         match validate::check(self.call, &self.list) {
             // Other calls may name a meeting by an id that is too long: then there is no such meeting.
             Ok(Some(id))
-                if self.call == ApiCall::Create && self.scope.scoped(&id).chars() > SERVER_ID_MAX =>
+                if self.call == ApiCall::Create && self.scope.scoped(&id).length() > SERVER_ID_MAX =>
             {
                 Err(Box::new(CallReply::refused_to(self.call, &too_long(self.scope))))
             }
