@@ -11,7 +11,8 @@ pub struct RequestTarget<'a> {
 }
 
 /// Reads the path of a request. Returns `None` if the path is not one of the BBB API. Repeated
-/// slashes are accepted, as BBB does, because applications concatenate URLs that people typed.
+/// slashes are accepted, as BBB does, because applications concatenate URLs that people typed. The
+/// path without `api` is the root too, as BBB answers it.
 pub fn target(path: &str) -> Option<RequestTarget<'_>> {
     if let Some(rest) = below_base(path) {
         return Some(RequestTarget { tenant: None, call: rest.trim_matches('/') });
@@ -21,11 +22,18 @@ pub fn target(path: &str) -> Option<RequestTarget<'_>> {
     Some(RequestTarget { tenant: Some(tenant), call: rest.trim_matches('/') })
 }
 
-/// Returns the part after `/bigbluebutton/api`, where every path of the BBB API begins.
+/// Returns the part after `/bigbluebutton/api`, where every call of the BBB API begins. The part
+/// after `/bigbluebutton` alone is empty.
 fn below_base(path: &str) -> Option<&str> {
     let (product, rest) = segment(path)?;
-    let (api, rest) = segment(rest)?;
-    (product == "bigbluebutton" && api == "api").then_some(rest)
+    if product != "bigbluebutton" {
+        return None;
+    }
+    match segment(rest) {
+        Some(("api", rest)) => Some(rest),
+        Some(("", _)) | None => Some(""),
+        Some(_) => None,
+    }
 }
 
 /// Splits off the first segment of a path.
@@ -56,9 +64,24 @@ mod tests {
         assert_eq!(of("/bigbluebutton/api/hooks/list"), Some((None, "hooks/list")));
         assert_eq!(of("/school/bigbluebutton/api/join"), Some((Some("school"), "join")));
         assert_eq!(of("/school/bigbluebutton/api"), Some((Some("school"), "")));
-        for other in
-            ["/", "", "/bigbluebutton", "/bigbluebutton/apix", "/a/b/bigbluebutton/api/join", "create"]
-        {
+        for root in ["/bigbluebutton", "/bigbluebutton/", "//bigbluebutton//"] {
+            assert_eq!(of(root), Some((None, "")), "{root}");
+        }
+        assert_eq!(of("/school/bigbluebutton/"), Some((Some("school"), "")));
+        assert_eq!(
+            of("/bigbluebutton/bigbluebutton/api/join"),
+            Some((Some("bigbluebutton"), "join")),
+            "a tenant of that name"
+        );
+        for other in [
+            "/",
+            "",
+            "/bigbluebutton/apix",
+            "/bigbluebutton/create",
+            "/school",
+            "/a/b/bigbluebutton/api/join",
+            "create",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

@@ -5,6 +5,6 @@ mod checks;
 mod verified_request;
 mod verifier;
 
-pub(in crate::server) use checks::{CallHead, served_call};
+pub(in crate::server) use checks::{CallHead, named_call, served_call};
 pub(in crate::server) use verified_request::VerifiedRequest;
 pub(in crate::server) use verifier::RequestVerifier;

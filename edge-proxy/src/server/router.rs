@@ -26,7 +26,7 @@ use super::{
     fleet::{meeting_locator::MeetingLocator, server_calls::ServerCalls, survey::FleetSurvey},
     inbound::{CallbackReceiver, DialInReceiver, EventReceiver, HandOverLimits},
     reply::CallReply,
-    request::{RequestVerifier, VerifiedRequest, served_call},
+    request::{RequestVerifier, VerifiedRequest, named_call, served_call},
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
@@ -190,11 +190,11 @@ impl RequestRouter {
             CallStrategy::Recordings(action) => self.recordings.answer(request, action).await,
             CallStrategy::Hooks(action) => match &self.hooks {
                 Some(hooks) => hooks.answer(&request, action).await,
-                None => CallReply::refused(&Refusal::UNSUPPORTED_REQUEST),
+                None => CallReply::unsupported(Some(request.call)),
             },
             // The verifier has answered or refused these calls.
             CallStrategy::Local(_) | CallStrategy::Session | CallStrategy::Gone => {
-                CallReply::refused(&Refusal::UNSUPPORTED_REQUEST)
+                CallReply::unsupported(Some(request.call))
             }
         }
     }
@@ -251,15 +251,15 @@ impl RequestHandler for RequestRouter {
         refusal: TransportRefusal,
         received: Instant,
     ) -> HttpResponse {
-        let call = served_call(request.uri().path());
+        let path = request.uri().path();
+        let (call, named) = (served_call(path), named_call(path).unwrap_or(ApiCall::Root));
         let reply = match refusal {
             // The connection was counted when it was accepted.
-            TransportRefusal::TooManyConnections => CallReply::unavailable_to(call.unwrap_or(ApiCall::Root)),
-            TransportRefusal::TooManyRequests => {
-                CallReply::shed(call.unwrap_or(ApiCall::Root), ShedReason::AddressRequests)
-            }
+            TransportRefusal::TooManyConnections => CallReply::unavailable_to(named),
+            TransportRefusal::TooManyRequests => CallReply::shed(named, ShedReason::AddressRequests),
             TransportRefusal::HeadTooLarge => {
-                CallReply::refused(&unreadable(UnreadableRequest::HeadTooLarge)).over(ShedReason::HeadSize)
+                let refusal = unreadable(UnreadableRequest::HeadTooLarge);
+                CallReply::refused_to(named, &refusal).over(ShedReason::HeadSize)
             }
         };
         self.counted(call, reply, received)

@@ -15,7 +15,18 @@ const API: &str = "/bigbluebutton/api";
 #[tokio::test]
 async fn the_root_answers_with_and_without_a_slash_signed_or_not() {
     let cluster = Cluster::start(0).await;
-    for path in [API.to_owned(), format!("{API}/"), format!("{API}/?&checksum=abc"), format!("{API}?x=1")] {
+    cluster.plane.set_tenant(tenant("school", &[SECRET], &[]));
+    cluster.settled().await;
+    for path in [
+        API.to_owned(),
+        format!("{API}/"),
+        format!("{API}/?&checksum=abc"),
+        format!("{API}?x=1"),
+        // Without `api`, as a genuine server answers.
+        "/bigbluebutton".into(),
+        "/bigbluebutton/".into(),
+        "/school/bigbluebutton/".into(),
+    ] {
         let answer = cluster.client.get(&path).await;
         assert_eq!((answer.is_success(), answer.text("version")), (true, "2.0"), "{path}");
     }

@@ -18,6 +18,7 @@ mod hedging;
 mod hooks;
 mod hostile;
 mod join;
+mod json_refusals;
 mod lists;
 mod policies;
 mod reads;

@@ -84,7 +84,7 @@ async fn failures_have_the_format_of_each_call() {
     let path = format!("{API}/putRecordingTextTrack?{}", signed("putRecordingTextTrack", &good));
     let form = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(key(&cluster.client.send("POST", &path, &form, "file=x").await).1, "unsupportedContentType");
-    assert_eq!(cluster.client.get(&path).await.key(), "unsupportedRequest");
+    assert_eq!(key(&cluster.client.get(&path).await).1, "unsupportedRequest");
 
     let get = async |query: &str| cluster.client.call("getRecordingTextTracks", query).await;
     assert_eq!(key(&get("").await).1, "missingParamRecordID");

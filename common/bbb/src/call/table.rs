@@ -118,13 +118,13 @@ calls! {
     HooksDestroy, "hooks/destroy", GET, Hook, Hooks(HookAction::Destroy), Xml, OneHook, Inapplicable;
     HooksPing, "hooks/ping", GET, None, Local(Ping), Xml, Unchecked, Inapplicable;
 
-    GetJoinUrl, "getJoinUrl", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
-    LearningDashboard, "learningDashboard", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
-    Stuns, "stuns", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
+    GetJoinUrl, "getJoinUrl", GET_OR_FORM, None, Session, JsonLines, Unchecked, Inapplicable;
+    LearningDashboard, "learningDashboard", GET_OR_FORM, None, Session, JsonLines, Unchecked, Inapplicable;
+    Stuns, "stuns", GET_OR_FORM, None, Session, JsonLines, Unchecked, Inapplicable;
     SignOut, "signOut", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
-    Enter, "enter", GET_OR_FORM, None, Session, Xml, Unchecked, Inapplicable;
-    GuestWait, "guestWait", GET, None, Session, Xml, Unchecked, Inapplicable;
-    Feedback, "feedback", FORM_OR_JSON, None, Session, Xml, Unchecked, Inapplicable;
+    Enter, "enter", GET_OR_FORM, None, Session, JsonLines, Unchecked, Inapplicable;
+    GuestWait, "guestWait", GET, None, Session, JsonLines, Unchecked, Inapplicable;
+    Feedback, "feedback", FORM_OR_JSON, None, Session, JsonLines, Unchecked, Inapplicable;
 
     GetDefaultConfigXml, "getDefaultConfigXML", GET, None, Gone, Xml, Unchecked, Inapplicable;
     SetConfigXml, "setConfigXML", FORM, None, Gone, Xml, Unchecked, Inapplicable;

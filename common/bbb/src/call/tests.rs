@@ -68,6 +68,25 @@ fn calls_without_a_checksum_are_those_of_sessions_the_root_ping_and_removed_ones
     assert_eq!(unsigned.len(), 12);
 }
 
+/// The calls of a browser's session answer JSON on several lines, but for `signOut` (BBB 2.5.14).
+#[test]
+fn calls_that_answer_json_are_those_of_sessions_and_text_tracks() {
+    let json: Vec<&str> = ApiCall::all().filter(|call| call.answers_json()).map(ApiCall::name).collect();
+    assert_eq!(
+        json,
+        [
+            "getRecordingTextTracks",
+            "putRecordingTextTrack",
+            "getJoinUrl",
+            "learningDashboard",
+            "stuns",
+            "enter",
+            "guestWait",
+            "feedback"
+        ]
+    );
+}
+
 #[test]
 fn a_call_about_one_meeting_has_an_answer_for_a_missing_one() {
     for call in ApiCall::all() {

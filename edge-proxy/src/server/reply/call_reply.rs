@@ -85,6 +85,11 @@ impl CallReply {
         }
     }
 
+    /// Refuses a request whose path or method is not served, in the format of the call that it names.
+    pub(in crate::server) fn unsupported(named: Option<ApiCall>) -> Self {
+        Self::refused_to(named.unwrap_or(ApiCall::Root), &Refusal::UNSUPPORTED_REQUEST)
+    }
+
     /// Refuses in XML.
     pub(in crate::server) fn refused(refusal: &Refusal) -> Self {
         Self::xml(refusal.to_xml(), RequestOutcome::refused)

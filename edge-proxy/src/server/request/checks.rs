@@ -39,11 +39,12 @@ use crate::{
 
 /// Returns the call that a path names, if it is one that is served.
 pub(in crate::server) fn served_call(path: &str) -> Option<ApiCall> {
-    target_call(&target(path)?)
+    named_call(path).filter(|call| call.is_served())
 }
 
-fn target_call(target: &RequestTarget<'_>) -> Option<ApiCall> {
-    ApiCall::parse(target.call).filter(|call| call.is_served())
+/// Returns the call that a path names, served or not. A refusal has the format of its answers.
+pub(in crate::server) fn named_call(path: &str) -> Option<ApiCall> {
+    ApiCall::parse(target(path)?.call)
 }
 
 /// Returns whether a call accepts a method. HEAD counts as GET if the call changes nothing; a join only
@@ -85,7 +86,10 @@ impl<'r> CallHead<'r> {
     /// accept the method.
     pub(in crate::server) fn read(method: &Method, uri: &'r Uri, headers: &'r HeaderMap) -> Option<Self> {
         let target = target(uri.path())?;
-        let call = target_call(&target).filter(|call| accepts(*call, method))?;
+        let call = ApiCall::parse(target.call)?;
+        if !call.is_served() || !accepts(call, method) {
+            return None;
+        }
         Some(Self { call, target, uri, headers })
     }
 
@@ -123,7 +127,7 @@ impl<'r> CallHead<'r> {
     /// Refuses a request whose tenant does not exist.
     pub(in crate::server) fn unknown_tenant(&self) -> Box<CallReply> {
         Box::new(if self.target.tenant.is_some() {
-            CallReply::refused(&Refusal::UNSUPPORTED_REQUEST)
+            CallReply::unsupported(Some(self.call))
         } else {
             // There is no tenant `default`: no secret makes any checksum right.
             CallReply::checksum(self.call, ChecksumProblem::Mismatch)

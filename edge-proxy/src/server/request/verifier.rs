@@ -12,7 +12,7 @@ use usher_bbb::{
 use usher_model::id::MeetingId;
 
 use super::{
-    checks::{CallHead, RequestTenant},
+    checks::{CallHead, RequestTenant, named_call},
     verified_request::VerifiedRequest,
 };
 use crate::{
@@ -57,7 +57,7 @@ impl RequestVerifier {
         request: Request<Incoming>,
     ) -> Result<VerifiedRequest, Box<CallReply>> {
         let (parts, body) = request.into_parts();
-        let unsupported = || Box::new(CallReply::refused(&Refusal::UNSUPPORTED_REQUEST));
+        let unsupported = || Box::new(CallReply::unsupported(named_call(parts.uri.path())));
         let head = CallHead::read(&parts.method, &parts.uri, &parts.headers).ok_or_else(unsupported)?;
         let call = head.call();
         if call.is_of_webhooks() && !self.serves_hooks {
@@ -67,13 +67,14 @@ impl RequestVerifier {
             return Err(Box::new(CallReply::text(reply::PING)));
         }
         let kind = body_kind(call, &parts, &body)?;
-        if body.size_hint().lower() > self.bodies.largest {
+        // A body that is not read has no limit: the join at once never looks at one either.
+        if kind.is_some() && body.size_hint().lower() > self.bodies.largest {
             return Err(refused_body(call, &BodyError::TooLarge));
         }
         if call.strategy() == CallStrategy::Local(LocalAnswer::Version) {
             return Err(version(&parts));
         }
-        let Some(table) = self.table().await else { return Err(Box::new(CallReply::unavailable())) };
+        let Some(table) = self.table().await else { return Err(Box::new(CallReply::unavailable_to(call))) };
         // The tenants are a guard of the table's, which must not be held while the body is awaited.
         let found = head.tenant(&table.tenants()).map(|found| (found.slot.clone(), Arc::clone(found.route)));
         let Some((slot, route)) = found else { return Err(head.unknown_tenant()) };
@@ -164,13 +165,18 @@ fn version(parts: &Parts) -> Box<CallReply> {
     })
 }
 
-/// Returns the kind of the body if the call accepts it. A GET has no body, even if its headers name a kind.
+/// Returns the kind of the body if the call accepts it, and `None` if the request has no body that is read. BBB
+/// reads the modules of a create at any method. Every other body of a GET is ignored, as a form is by BBB.
 fn body_kind(call: ApiCall, parts: &Parts, body: &Incoming) -> Result<Option<BodyKind>, Box<CallReply>> {
-    if parts.method != http::Method::POST || body.is_end_stream() {
+    if body.is_end_stream() {
         return Ok(None);
     }
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| BodyKind::parse(kind.to_str().ok()?));
-    match kind.filter(|kind| call.accepts_body(*kind)) {
+    let kind = kind.filter(|kind| call.accepts_body(*kind));
+    if parts.method != http::Method::POST {
+        return Ok(kind.filter(|kind| *kind == BodyKind::Xml));
+    }
+    match kind {
         Some(kind) => Ok(Some(kind)),
         None => Err(refused(call, &Refusal::UNSUPPORTED_CONTENT_TYPE)),
     }

@@ -260,9 +260,8 @@ async fn every_call_refuses_methods_and_bodies_it_does_not_take() {
             let method_is_taken = call.accepts_method(&method.parse().expect("is a method"));
             if !method_is_taken {
                 let answer = cluster.client.send(method, &path, &[], "").await;
-                // For an unknown call the format of answers is unknown too, so that the refusal is
-                // XML.
-                assert_refused(ApiCall::Create, &answer, unsupported, &format!("{method} {call}"));
+                assert_refused(call, &answer, unsupported, &format!("{method} {call}"));
+                assert_eq!(answer.body.starts_with('{'), call.answers_json(), "{method} {call}");
             }
         }
         if call.accepts_method(&http::Method::POST) {
