@@ -13,12 +13,16 @@
 
 mod body_fault;
 mod markup;
+mod presentation_edit;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::body_fault::BodyFault;
+pub use self::{
+    body_fault::BodyFault,
+    presentation_edit::{PresentationEdit, PresentationMode},
+};
 use self::{
     markup::{NamespacePrefixes, StartTag, TagAttributes},
     text::TextCheck,
@@ -217,7 +221,7 @@ impl DocumentBody {
     /// Checks the address of a document, because a server takes the file name from its last part.
     fn judge_document(&mut self, depth: usize, attributes: &TagAttributes<'_>) -> Result<(), BodyFault> {
         match depth {
-            1 => self.in_presentation = attributes.value("name").as_deref() == Some("presentation"),
+            1 => self.in_presentation = attributes.name_is("presentation"),
             2 if self.in_presentation => {
                 let url = attributes.value("url").unwrap_or_default();
                 if !url.is_empty() && !markup::names_a_file(&url) {

@@ -5,11 +5,16 @@ use usher_model::tenant::PresentationDocument;
 
 /// Returns the body of a create that brings one document.
 pub fn modules(shown: &PresentationDocument) -> String {
-    let mut xml = String::from("<modules><module name=\"presentation\"><document url=\"");
+    format!("<modules>{}</modules>", module(shown))
+}
+
+/// Returns the module of one document, to be added to a body.
+pub fn module(shown: &PresentationDocument) -> String {
+    let mut xml = String::from("<module name=\"presentation\"><document url=\"");
     push_escaped(&mut xml, &shown.url);
     xml.push_str("\" filename=\"");
     push_escaped(&mut xml, shown.file_name());
-    xml.push_str("\"/></module></modules>");
+    xml.push_str("\"/></module>");
     xml
 }
 

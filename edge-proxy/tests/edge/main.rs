@@ -20,6 +20,7 @@ mod hostile;
 mod join;
 mod json_refusals;
 mod lists;
+mod modules;
 mod policies;
 mod reads;
 mod recording_changes;

@@ -22,9 +22,21 @@ pub(super) struct StartTag<'m> {
 pub(super) struct TagAttributes<'m>(Vec<(&'m [u8], &'m [u8])>);
 
 impl TagAttributes<'_> {
+    /// Returns whether an attribute `name` of any prefix has this value: the parser of BBB looks
+    /// attributes up by their local names.
+    pub(super) fn name_is(&self, wanted: &str) -> bool {
+        let keys = self.0.iter().map(|(key, _)| *key);
+        keys.filter(|key| key.rsplit(|byte| *byte == b':').next() == Some(b"name"))
+            .any(|key| self.value_of(key).as_deref() == Some(wanted))
+    }
+
     /// Returns the value of an attribute with its references resolved.
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        let (_, value) = self.0.iter().find(|(key, _)| *key == name.as_bytes())?;
+        self.value_of(name.as_bytes())
+    }
+
+    fn value_of(&self, name: &[u8]) -> Option<String> {
+        let (_, value) = self.0.iter().find(|(key, _)| *key == name)?;
         let text = String::from_utf8_lossy(value);
         quick_xml::escape::unescape(&text).ok().map(std::borrow::Cow::into_owned)
     }

@@ -3,7 +3,7 @@ use quick_xml::{Reader, events::Event};
 
 use super::*;
 
-fn judged(parts: &[&[u8]]) -> Result<(), BodyFault> {
+pub(super) fn judged(parts: &[&[u8]]) -> Result<(), BodyFault> {
     let mut body = DocumentBody::default();
     for part in parts {
         body.read(part)?;
@@ -119,7 +119,7 @@ fn is_read_by_a_library(body: &str) -> bool {
     }
 }
 
-fn element() -> impl Strategy<Value = String> {
+pub(super) fn element() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec!["modules", "module", "document", "a-b", "x1"]);
     let text =
         prop::sample::select(vec!["", "text", "&lt;", "<!-- c -->", "<![CDATA[<&]]>", " \n", "<?p i?>", "ä"]);

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::body::{BUFFER_MAX, BodyError, BodyLimits, BoxError, TimedBody, body_error};
 use crate::{
-    core::document_body::{BodyFault, DocumentBody},
+    core::document_body::{BodyFault, DocumentBody, PresentationEdit},
     upstream::{RequestPayload, UploadBody, payload},
 };
 
@@ -88,6 +88,28 @@ impl RequestDocument {
         }
     }
 
+    /// Returns the document after `edit`, also if it is still on its way.
+    ///
+    /// # Errors
+    /// Returns the fault of a body that no server accepts. [`RequestDocument::take`] has refused such a body
+    /// already.
+    pub(in crate::server) fn edited(self, mut edit: PresentationEdit) -> Result<Self, BodyFault> {
+        Ok(match self {
+            Self::None => Self::None,
+            Self::Held(bytes) => {
+                let mut out = Vec::with_capacity(bytes.len());
+                edit.pass(&bytes, &mut out)?;
+                edit.end()?;
+                Self::Held(out.into())
+            }
+            Self::Streamed(body, fault) => {
+                let fault_of_edit = Arc::clone(&fault);
+                let body = body.map(|inner| payload(EditedBody { inner, edit, fault: fault_of_edit }));
+                Self::Streamed(body, fault)
+            }
+        })
+    }
+
     /// Returns whether there are no bytes to send.
     pub(in crate::server) fn is_empty(&self) -> bool {
         match self {
@@ -147,5 +169,38 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for CheckedBody<B> {
             return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
         }
         Poll::Ready(frame)
+    }
+}
+
+/// A body on its way to a server, with the tenant's presentation.
+struct EditedBody {
+    inner: RequestPayload,
+    edit: PresentationEdit,
+    fault: Arc<OnceLock<BodyFault>>,
+}
+
+impl Body for EditedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(cx)?) else {
+                return Poll::Ready(None);
+            };
+            let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
+            let mut out = Vec::new();
+            if let Err(fault) = self.edit.pass(data, &mut out) {
+                let _ = self.fault.set(fault);
+                return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
+            }
+            // All bytes of a part may be held or left out.
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use usher_bbb::query::RawQuery;
+use usher_model::tenant::PresentationDocument;
 use usher_runtime::tasks::TaskGroup;
 
 use super::{
@@ -13,11 +14,14 @@ use super::{
 };
 use crate::{
     core::{
-        presentation::modules,
+        document_body::{BodyFault, PresentationEdit, PresentationMode},
+        presentation::{module, modules},
         rules::{DeploymentRules, wishes},
     },
     server::{
-        admission::document::RequestDocument, fleet::meeting_locator::MeetingLocator, reply::CallReply,
+        admission::document::RequestDocument,
+        fleet::meeting_locator::MeetingLocator,
+        reply::{CallReply, faulty_document},
         request::VerifiedRequest,
     },
 };
@@ -39,12 +43,14 @@ impl CreateCalls {
         let route = Arc::clone(&request.route);
         let ruled = self.rules.ruled(request.parameters.text(), &route.policy);
         let mut wishes = wishes(&ruled);
-        let brings_none = request.document.is_empty() && !names_presentation(&ruled);
         let parameters = self.rules.create(&ruled, &key, request.meetings.scope(), &route.policy);
         if let Some(shown) = &route.policy.presentation
-            && (shown.forced || brings_none)
+            && (shown.forced || !names_presentation(&ruled))
         {
-            request.document = RequestDocument::Held(modules(shown).into());
+            request.document = match with_presentation(request.document, shown) {
+                Ok(document) => document,
+                Err(fault) => return CallReply::refused(&faulty_document(fault)),
+            };
         }
         let brings_documents = !request.document.is_empty() || names_presentation(&ruled);
         let parameters = match breakout_room(&self.locator, &request, &key, &parameters).await {
@@ -69,6 +75,18 @@ impl CreateCalls {
         let done = self.tasks.spawn_short("create", creation.run());
         done.await.unwrap_or_else(|_| CallReply::unavailable())
     }
+}
+
+/// Returns the document of a create with the presentation of its tenant. All other modules stay.
+fn with_presentation(
+    document: RequestDocument,
+    shown: &PresentationDocument,
+) -> Result<RequestDocument, BodyFault> {
+    if document.is_empty() {
+        return Ok(RequestDocument::Held(modules(shown).into()));
+    }
+    let mode = if shown.forced { PresentationMode::Forced } else { PresentationMode::Default };
+    document.edited(PresentationEdit::new(mode, module(shown)))
 }
 
 /// Returns whether a create names a presentation in its parameters.
