@@ -7,8 +7,10 @@
 mod client_stream;
 mod connection;
 mod connection_activity;
+mod connection_end;
 mod connection_limit;
 mod connection_policy;
+mod connection_rest;
 mod http_service;
 mod listener;
 mod proxy_protocol;

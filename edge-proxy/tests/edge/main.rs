@@ -17,6 +17,7 @@ mod golden;
 mod hedging;
 mod hooks;
 mod hostile;
+mod http2;
 mod join;
 mod json_refusals;
 mod lists;

@@ -48,15 +48,27 @@ pub(super) trait SocketStream: AsyncRead + AsyncWrite + Unpin {
     fn socket(&self) -> &TcpStream;
 }
 
-impl SocketStream for RewoundStream<TcpStream> {
+impl SocketStream for TcpStream {
     fn socket(&self) -> &TcpStream {
-        self.stream()
+        self
     }
 }
 
-impl SocketStream for TlsStream<RewoundStream<TcpStream>> {
+impl<S: SocketStream> SocketStream for Box<S> {
     fn socket(&self) -> &TcpStream {
-        self.get_ref().0.stream()
+        (**self).socket()
+    }
+}
+
+impl<S: SocketStream> SocketStream for RewoundStream<S> {
+    fn socket(&self) -> &TcpStream {
+        self.stream().socket()
+    }
+}
+
+impl<S: SocketStream> SocketStream for TlsStream<S> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0.socket()
     }
 }
 
@@ -68,11 +80,12 @@ struct LingeringRead {
 
 /// The stream of one connection.
 pub(super) struct ClientStream<S> {
-    stream: S,
+    stream: RewoundStream<S>,
     activity: Arc<ConnectionActivity>,
     /// Words the refusal of an unreadable request.
     unreadable: fn(UnreadableRequest) -> RefusalText,
-    /// Whether the answers are HTTP/1, whose first bytes can be recognized.
+    /// Whether the answers are HTTP/1, whose first bytes can be recognized, and whose requests are seen
+    /// to begin by their bytes. HTTP/2 also has bytes that belong to no request.
     http1: bool,
     /// The last write took a part of the bytes, so that the next one begins in the middle of an answer.
     midway: bool,
@@ -82,20 +95,37 @@ pub(super) struct ClientStream<S> {
 }
 
 impl<S: SocketStream> ClientStream<S> {
-    /// Wraps the stream of a connection whose answers are HTTP/1 if `http1`; `unreadable` words the
-    /// refusals of requests that hyper cannot read.
+    /// Wraps the stream of a connection; `unreadable` words the refusals of requests that hyper cannot
+    /// read.
     pub(super) fn new(
         stream: S,
         activity: Arc<ConnectionActivity>,
-        http1: bool,
         unreadable: fn(UnreadableRequest) -> RefusalText,
     ) -> Self {
-        Self { stream, activity, unreadable, http1, midway: false, instead: None, lingering: None }
+        Self {
+            stream: RewoundStream::new(stream),
+            activity,
+            unreadable,
+            http1: true,
+            midway: false,
+            instead: None,
+            lingering: None,
+        }
+    }
+
+    /// Notes that the client speaks HTTP/2.
+    pub(super) fn speaks_http2(&mut self) {
+        self.http1 = false;
+    }
+
+    /// Returns the stream below, whose bytes can be read ahead.
+    pub(super) fn below(&mut self) -> &mut RewoundStream<S> {
+        &mut self.stream
     }
 
     /// Returns whether bytes have come that were not read. It peeks into the socket itself, because the
     /// reactor may not have reported them yet.
-    fn has_unread(&self) -> bool {
+    pub(super) fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         SockRef::from(self.stream.socket()).peek(&mut byte).is_ok_and(|length| length > 0)
     }
@@ -121,6 +151,7 @@ impl<S: SocketStream> ClientStream<S> {
         if let Poll::Ready(Ok(length)) = written {
             self.midway = length < offered;
         }
+        self.activity.note_unwritten(self.midway || written.is_pending());
         written
     }
 
@@ -165,7 +196,7 @@ impl<S: SocketStream> AsyncRead for ClientStream<S> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_pending() && self.activity.is_look_requested() {
             self.activity.note_unread(self.has_unread());
-        } else if buf.filled().len() > before {
+        } else if self.http1 && buf.filled().len() > before {
             self.activity.heard();
         }
         read
@@ -199,8 +230,11 @@ impl<S: SocketStream> AsyncWrite for ClientStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let instead = self.poll_instead(cx)?;
+        let flushed =
+            if instead.is_ready() { Pin::new(&mut self.stream).poll_flush(cx) } else { Poll::Pending };
+        self.activity.note_unwritten(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,33 +1,20 @@
 //! One connection: PROXY header, TLS, then HTTP/1.1 or HTTP/2. No step waits for a silent client longer
-//! than [`SilenceLimits`] allow.
+//! than [`SilenceLimits`] allow, and a client that is silent costs no buffer: HTTP begins with the first
+//! byte (`connection_rest.rs`).
 
-use std::{
-    io,
-    net::IpAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use futures::poll;
 use hyper::server::conn::{http1, http2};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
-};
-use tokio::{
-    net::TcpStream,
-    sync::watch,
-    time::{sleep_until, timeout},
-};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tracing::debug;
-
-use usher_runtime::clock;
 
 use super::{
     client_stream::{ClientStream, SocketStream},
     connection_activity::ConnectionActivity,
-    connection_policy::{ConnectionState, ConnectionStep, ListenerPhase, SilenceLimits, next_step},
+    connection_end::{Http1End, serve_http1, serve_http2},
+    connection_policy::{ListenerPhase, SilenceLimits},
+    connection_rest::{RestEnd, rest},
     http_service::{ConnectionAdmission, HttpService, LastAnswerRule},
     proxy_protocol::{self, IpNetwork},
     request_handler::RequestHandler,
@@ -40,19 +27,27 @@ use super::{
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Requests that one HTTP/2 connection may have open at the same time.
 const HTTP2_STREAMS: u32 = 256;
-/// Interval of HTTP/2 pings. A client that has vanished without a word is noticed by them.
-const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Requests of an HTTP/2 client that it may withdraw before the edge has taken them. A client that opens
+/// and withdraws requests without end loses its connection (CVE-2023-44487).
+const HTTP2_RESETS: usize = 20;
+/// Requests of an HTTP/2 client that may break the protocol, each alone, before its connection ends.
+const HTTP2_FAULTS: usize = 64;
+/// Most bytes of answers that one HTTP/2 request has waiting in the protocol's own buffer.
+const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// Largest HTTP/2 head that hyper accepts, as a multiple of the largest that is served. A head between
 /// the two is refused in the handler's words, a larger one by the protocol.
 const HTTP2_HEADS: usize = 4;
 /// Longest silence of a client over the limit of connections.
-const SHED_SILENCE: SilenceLimits = SilenceLimits { head: Duration::from_secs(2), idle: Duration::ZERO };
-/// Pause before an idle connection is examined again because unread bytes were found on it.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const SHED_SILENCE: SilenceLimits = SilenceLimits {
+    first: Duration::from_secs(2),
+    head: Duration::from_secs(2),
+    idle: Duration::ZERO,
+    closing: Duration::from_secs(2),
+};
 
 /// The reasons why a connection ends before its client closes it.
 #[derive(Debug, thiserror::Error)]
-enum ConnectionError {
+pub(super) enum ConnectionError {
     #[error("the client is silent")]
     Silent,
     #[error("the client is gone")]
@@ -87,6 +82,15 @@ pub(super) struct ClientConnection<H> {
     pub(super) admission: ConnectionAdmission,
 }
 
+/// The version of HTTP that a connection has agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AgreedProtocol {
+    Http1,
+    Http2,
+    /// No TLS: the first bytes tell.
+    Unknown,
+}
+
 impl<H: RequestHandler> ClientConnection<H> {
     /// Serves the requests that come over `stream` from `peer`, until the connection ends.
     pub(super) async fn serve(self, stream: TcpStream, peer: IpAddr) {
@@ -103,11 +107,11 @@ impl<H: RequestHandler> ClientConnection<H> {
         peer: IpAddr,
         phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError> {
-        let silence = self.silence();
+        let head = self.silence().head;
         let mut stream = RewoundStream::new(stream);
         let mut address = Some(peer);
         if self.rules.proxies.iter().any(|network| network.contains(peer)) {
-            let header = timeout(silence.head, proxy_protocol::read_header(&mut stream));
+            let header = timeout(head, proxy_protocol::read_header(&mut stream));
             address = header.await.map_err(|_| ConnectionError::Silent)??;
         }
         let client = address.map(|address| self.rules.handler.connect(address, self.rules.most));
@@ -119,15 +123,18 @@ impl<H: RequestHandler> ClientConnection<H> {
             Some(client) => client,
             None => None,
         };
-        if let Some(tls) = &self.rules.tls {
-            let secured =
-                timeout(silence.head, tls.accept(stream)).await.map_err(|_| ConnectionError::Silent)??;
-            let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-            return self.speak(secured, http2, client, phase).await;
-        }
-        let http2 =
-            timeout(silence.head, begins_http2(&mut stream)).await.map_err(|_| ConnectionError::Silent)??;
-        self.speak(stream, http2, client, phase).await
+        let Some(tls) = &self.rules.tls else {
+            return self.speak(stream, AgreedProtocol::Unknown, client, phase).await;
+        };
+        // On the heap, as each state below that only a part of the connections reaches, or only for a
+        // part of their time: the task of a connection is as large as its largest state.
+        let secured = Box::pin(timeout(head, tls.accept(stream)));
+        let secured = secured.await.map_err(|_| ConnectionError::Silent)??;
+        let agreed = match secured.get_ref().1.alpn_protocol() {
+            Some(b"h2") => AgreedProtocol::Http2,
+            _ => AgreedProtocol::Http1,
+        };
+        Box::pin(self.speak(Box::new(secured), agreed, client, phase)).await
     }
 
     fn silence(&self) -> SilenceLimits {
@@ -140,7 +147,7 @@ impl<H: RequestHandler> ClientConnection<H> {
     async fn speak<S>(
         self,
         stream: S,
-        http2: bool,
+        agreed: AgreedProtocol,
         client: Option<H::Client>,
         phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError>
@@ -149,131 +156,94 @@ impl<H: RequestHandler> ClientConnection<H> {
     {
         let activity = Arc::new(ConnectionActivity::new());
         let silence = self.silence();
-        let handler = Arc::clone(&self.rules.handler);
+        let mut stream = ClientStream::new(stream, Arc::clone(&activity), H::unreadable);
+        if rest(&mut stream, &activity, silence, phase).await? == RestEnd::Closed {
+            return Ok(());
+        }
+        let http2 = match agreed {
+            AgreedProtocol::Http1 => false,
+            AgreedProtocol::Http2 => true,
+            AgreedProtocol::Unknown => timeout(silence.head, begins_http2(stream.below()))
+                .await
+                .map_err(|_| ConnectionError::Silent)??,
+        };
         let service = HttpService {
-            handler: Arc::clone(&handler),
+            handler: Arc::clone(&self.rules.handler),
             client,
-            last_answer: LastAnswerRule { admission: self.admission, phase: self.phase },
+            last_answer: LastAnswerRule { admission: self.admission, phase: self.phase.clone() },
             activity: Arc::clone(&activity),
             head_max: self.rules.head_max,
         };
-        let stream = TokioIo::new(ClientStream::new(stream, Arc::clone(&activity), !http2, H::unreadable));
         if http2 {
-            let heads = self.rules.head_max.saturating_mul(HTTP2_HEADS);
-            let connection = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
-                .max_concurrent_streams(HTTP2_STREAMS)
-                .keep_alive_interval(HTTP2_KEEP_ALIVE)
-                .serve_connection(stream, service);
-            return serve_http2(connection, phase).await;
+            stream.speaks_http2();
+            return Box::pin(self.speak_http2(stream, service, phase)).await;
         }
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // hyper's own time-out would close idle connections too, and answer them with HTTP 408.
-            .header_read_timeout(None)
-            .max_buf_size(self.rules.head_max)
-            .serve_connection(stream, service);
-        let ended = serve_http1(connection, &activity, silence, phase).await;
+        let ended = self.speak_http1(stream, service, phase).await;
         if activity.is_refused() {
-            handler.count_unreadable();
+            self.rules.handler.count_unreadable();
         }
         ended
     }
-}
 
-/// Serves an HTTP/2 connection. Its end loses no request: the protocol says which requests were taken,
-/// and the client sends the others elsewhere.
-async fn serve_http2<C>(
-    connection: C,
-    phase: &mut watch::Receiver<ListenerPhase>,
-) -> Result<(), ConnectionError>
-where
-    C: GracefulConnection<Error = hyper::Error>,
-{
-    let mut connection = pin!(connection);
-    // A connection that was opened while the edge was leaving serves until the listener closes.
-    let last_phase = if *phase.borrow_and_update() == ListenerPhase::Leaving {
-        ListenerPhase::Closing
-    } else {
-        ListenerPhase::Leaving
-    };
-    loop {
-        match *phase.borrow_and_update() {
-            ListenerPhase::Ended => return Ok(()),
-            now if now >= last_phase => connection.as_mut().graceful_shutdown(),
-            _ => {}
-        }
-        tokio::select! {
-            ended = connection.as_mut() => return Ok(ended?),
-            _ = phase.changed() => {}
-        }
-    }
-}
-
-/// Serves an HTTP/1 connection, and closes it as [`next_step`] decides.
-async fn serve_http1<C>(
-    connection: C,
-    activity: &ConnectionActivity,
-    silence: SilenceLimits,
-    phase: &mut watch::Receiver<ListenerPhase>,
-) -> Result<(), ConnectionError>
-where
-    C: GracefulConnection<Error = hyper::Error>,
-{
-    let mut connection = pin!(connection);
-    let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
-    let mut closing = None;
-    loop {
-        let (now, state, phase_now) = (clock::now(), activity.state(closing), *phase.borrow_and_update());
-        let next_look = match next_step(phase_now, silence, state, now) {
-            ConnectionStep::Wait(until) => until,
-            ConnectionStep::Cut => return Err(ConnectionError::Silent),
-            ConnectionStep::Close
-                if !state.busy && has_new_bytes(connection.as_mut(), activity, state).await? =>
-            {
-                now + LOOK_AGAIN
+    async fn speak_http1<S>(
+        &self,
+        mut stream: ClientStream<S>,
+        mut service: HttpService<H>,
+        phase: &mut watch::Receiver<ListenerPhase>,
+    ) -> Result<(), ConnectionError>
+    where
+        S: SocketStream + Send + 'static,
+    {
+        let (silence, activity) = (self.silence(), Arc::clone(&service.activity));
+        loop {
+            let mut connection = Box::new(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    // hyper's own time-out would close idle connections too, and answer them with HTTP 408.
+                    .header_read_timeout(None)
+                    .max_buf_size(self.rules.head_max)
+                    .serve_connection(TokioIo::new(stream), service),
+            );
+            let served = serve_http1(Pin::new(&mut *connection), &activity, silence, phase);
+            if served.await? == Http1End::Ended {
+                return Ok(());
             }
-            ConnectionStep::Close => {
-                connection.as_mut().graceful_shutdown();
-                closing = Some(now);
-                continue;
+            // hyper's buffers go, and so does its state, which is that of a new connection.
+            let parts = connection.into_parts();
+            (stream, service) = (parts.io.into_inner(), parts.service);
+            stream.below().put_back(&parts.read_buf);
+            if rest(&mut stream, &activity, silence, phase).await? == RestEnd::Closed {
+                return Ok(());
             }
-        };
-        timer.as_mut().reset(next_look.into());
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return Ok(ended?),
-            _ = phase.changed() => {}
-            () = timer.as_mut() => {}
         }
     }
-}
 
-/// Returns whether bytes have come over a connection that was idle in state `before`. The connection is
-/// polled once more, because a request may be in the socket's buffer that hyper has not read yet, and to
-/// close the connection now would lose it (S16).
-async fn has_new_bytes<C>(
-    mut connection: Pin<&mut C>,
-    activity: &ConnectionActivity,
-    before: ConnectionState,
-) -> Result<bool, ConnectionError>
-where
-    C: GracefulConnection<Error = hyper::Error>,
-{
-    activity.request_look();
-    let ended = poll!(connection.as_mut());
-    let unread = activity.take_unread();
-    if let std::task::Poll::Ready(ended) = ended {
-        ended?;
-        return Err(ConnectionError::Gone);
+    async fn speak_http2<S>(
+        &self,
+        stream: ClientStream<S>,
+        service: HttpService<H>,
+        phase: &mut watch::Receiver<ListenerPhase>,
+    ) -> Result<(), ConnectionError>
+    where
+        S: SocketStream + Send + 'static,
+    {
+        let (silence, activity) = (self.silence().http2(), Arc::clone(&service.activity));
+        let heads = self.rules.head_max.saturating_mul(HTTP2_HEADS);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
+            .max_concurrent_streams(HTTP2_STREAMS)
+            .max_pending_accept_reset_streams(HTTP2_RESETS)
+            .max_local_error_reset_streams(HTTP2_FAULTS)
+            .max_send_buf_size(HTTP2_SEND_BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        serve_http2(connection, &activity, silence, phase).await
     }
-    Ok(unread || activity.state(None) != before)
 }
 
 /// Returns whether a connection begins with the HTTP/2 preface. Reads no further than the bytes agree
 /// with the preface, and the stream gives them back afterwards.
-async fn begins_http2(stream: &mut RewoundStream<TcpStream>) -> io::Result<bool> {
+async fn begins_http2<S: SocketStream>(stream: &mut RewoundStream<S>) -> io::Result<bool> {
     loop {
         let ahead = stream.ahead();
         let length = ahead.len().min(HTTP2_PREFACE.len());

@@ -31,6 +31,8 @@ pub(super) struct ConnectionActivity {
     unread: AtomicBool,
     /// The last request could not be read.
     refused: AtomicBool,
+    /// Bytes for the client wait until it reads.
+    unwritten: AtomicBool,
 }
 
 impl ConnectionActivity {
@@ -45,6 +47,7 @@ impl ConnectionActivity {
             look_requested: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            unwritten: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +95,16 @@ impl ConnectionActivity {
     /// Returns whether the last request could not be read.
     pub(super) fn is_refused(&self) -> bool {
         self.refused.load(Relaxed)
+    }
+
+    /// Notes whether bytes for the client wait until it reads.
+    pub(super) fn note_unwritten(&self, unwritten: bool) {
+        self.unwritten.store(unwritten, Relaxed);
+    }
+
+    /// Returns whether bytes for the client wait until it reads.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.unwritten.load(Relaxed)
     }
 
     /// Requests that the stream looks for unread bytes the next time that it is read from.

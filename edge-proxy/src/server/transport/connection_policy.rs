@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// closed. Its client connected in order to send a request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
+/// Longest wait for the answer of an idle HTTP/2 client to the announcement of the end. A silent
+/// client never answers, and holds a connection for this time.
+const HTTP2_CLOSING: Duration = Duration::from_secs(1);
+
 /// The phases of a listener, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ListenerPhase {
@@ -28,10 +32,29 @@ pub(super) enum ListenerPhase {
 /// The longest silences of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SilenceLimits {
-    /// Limit in the middle of a request's head, and before the first request.
+    /// Limit before the first request.
+    pub first: Duration,
+    /// Limit in the middle of a request's head, and for reading the last answer.
     pub head: Duration,
     /// Limit between two requests.
     pub idle: Duration,
+    /// Limit between the announcement of a connection's end and its end.
+    pub closing: Duration,
+}
+
+impl SilenceLimits {
+    /// Returns the limits of connections whose clients may take `head` for a head and be `idle` between
+    /// requests. A client that connects early need not send its request at once, but no new connection
+    /// may be silent for longer than one that has served its client.
+    pub(super) fn new(head: Duration, idle: Duration) -> Self {
+        Self { first: head.min(idle), head, idle, closing: head }
+    }
+
+    /// Returns the limits of an HTTP/2 connection. Its client learns by a frame which requests were not
+    /// taken, so that no long wait follows the announcement of the end.
+    pub(super) fn http2(self) -> Self {
+        Self { closing: self.head.min(HTTP2_CLOSING), ..self }
+    }
 }
 
 /// The state of a connection.
@@ -71,9 +94,12 @@ pub(super) fn next_step(
     match (phase, seen.closing) {
         (ListenerPhase::Ended, _) => return ConnectionStep::Cut,
         (_, Some(_)) if seen.busy => return ConnectionStep::Wait(look_again),
-        // The client does not read its answer, or does not notice that the connection is closed.
-        (_, Some(since)) => {
-            return wait_until(since.max(seen.since) + silence.head, ConnectionStep::Cut, now);
+        // The client does not read its answer, or does not notice that the connection is closed. While
+        // the edge serves, only a client that has long been silent comes here; at a shutdown, one that may
+        // just have begun to read.
+        (phase, Some(since)) => {
+            let read = if phase == ListenerPhase::Serving { since } else { seen.since + silence.head };
+            return wait_until(read.max(since + silence.closing), ConnectionStep::Cut, now);
         }
         (ListenerPhase::Closing, None) if seen.busy => return ConnectionStep::Close,
         (_, None) if seen.busy => return ConnectionStep::Wait(look_again),
@@ -84,9 +110,9 @@ pub(super) fn next_step(
     }
     let patience = match (phase, seen.served) {
         (ListenerPhase::Closing, true) => Duration::ZERO,
-        (ListenerPhase::Closing, false) => FIRST_REQUEST.min(silence.head),
+        (ListenerPhase::Closing, false) => FIRST_REQUEST.min(silence.first),
         (_, true) => silence.idle,
-        (_, false) => silence.head,
+        (_, false) => silence.first,
     };
     match wait_until(seen.since + patience, ConnectionStep::Close, now) {
         // A head that begins meanwhile has to be noticed before its own limit has passed.
@@ -105,8 +131,12 @@ mod tests {
 
     use super::*;
 
-    const SILENCE: SilenceLimits =
-        SilenceLimits { head: Duration::from_secs(15), idle: Duration::from_secs(75) };
+    const SILENCE: SilenceLimits = SilenceLimits {
+        first: Duration::from_secs(15),
+        head: Duration::from_secs(15),
+        idle: Duration::from_secs(75),
+        closing: Duration::from_secs(15),
+    };
 
     fn after(
         phase: ListenerPhase,
@@ -153,6 +183,26 @@ mod tests {
             "its answer is not there yet"
         );
         assert_eq!(after(ListenerPhase::Ended, 0, closing(true)), ConnectionStep::Cut);
+    }
+
+    #[test]
+    fn an_http2_client_that_ignores_the_end_is_cut_off_soon_unless_it_reads_an_answer() {
+        let silence = SilenceLimits::new(Duration::from_secs(15), Duration::from_secs(3)).http2();
+        let since = Instant::now();
+        let seen = ConnectionState { busy: false, begun: false, served: false, since, closing: None };
+        let step = |seen, seconds| {
+            next_step(ListenerPhase::Serving, silence, seen, since + Duration::from_secs(seconds))
+        };
+        assert!(matches!(step(seen, 2), ConnectionStep::Wait(_)));
+        assert_eq!(step(seen, 3), ConnectionStep::Close, "no request is no reason to be patient");
+        let closing = Some(since + Duration::from_secs(30));
+        assert!(matches!(step(ConnectionState { closing, ..seen }, 30), ConnectionStep::Wait(_)));
+        assert_eq!(step(ConnectionState { closing, ..seen }, 31), ConnectionStep::Cut);
+        let reads = ConnectionState { closing, served: true, since: since + Duration::from_secs(30), ..seen };
+        let at =
+            |seconds| next_step(ListenerPhase::Leaving, silence, reads, since + Duration::from_secs(seconds));
+        assert!(matches!(at(44), ConnectionStep::Wait(_)));
+        assert_eq!(at(45), ConnectionStep::Cut);
     }
 
     proptest! {

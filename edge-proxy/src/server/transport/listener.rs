@@ -84,7 +84,7 @@ impl<H: RequestHandler> ClientListener<H> {
             proxies,
             most: limit,
             head_max: usize::try_from(settings.max_head).unwrap_or(usize::MAX).max(8 << 10),
-            silence: SilenceLimits { head: settings.client_timeout, idle: settings.idle_timeout },
+            silence: SilenceLimits::new(settings.client_timeout, settings.idle_timeout),
         };
         let limit = ConnectionLimit::new(rules, limit, open, shed);
         Ok(Self { socket, address, limit, grace: settings.shutdown_grace })
