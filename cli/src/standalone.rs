@@ -12,6 +12,7 @@ use usher_control_plane::{app::RunningControlPlane, store};
 use usher_edge_proxy::app::Edge;
 use usher_model::settings::Settings;
 use usher_runtime::{
+    descriptors,
     ops::{OpsHandle, OpsServer},
     tasks::TaskGroup,
 };
@@ -73,6 +74,7 @@ impl StandaloneUsher {
     /// # Errors
     /// A part cannot start or ends during the start; the parts that run are stopped.
     pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, CommandFailure> {
+        descriptors::raise_limit();
         let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
         let starting = Self::assemble(settings, servers, &tasks, &ops);
         let stopping = tasks.stopping();

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod metrics;
 pub mod ops;
 pub mod pending;

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{
     config::{self, CommandLineFlag, SettingSource},
+    descriptors,
     ops::{OpsHandle, OpsServer},
     signals::StopSignals,
     tasks::TaskGroup,
@@ -78,6 +79,7 @@ fn try_run<S: ProgramService>(
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        descriptors::raise_limit();
         let served = serve(&settings, start).await;
         telemetry.shutdown().await;
         served

@@ -7,6 +7,7 @@
 mod client_stream;
 mod connection;
 mod connection_activity;
+mod connection_capacity;
 mod connection_end;
 mod connection_limit;
 mod connection_policy;

@@ -8,6 +8,7 @@ mod conformance;
 mod connections;
 mod costs;
 mod create;
+mod descriptors;
 mod dial_in;
 mod documents;
 mod end;

@@ -3,17 +3,15 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::settings::EdgeSettings;
-use usher_runtime::tasks::TaskGroup;
+use usher_runtime::{descriptors, tasks::TaskGroup};
 
 use super::{
     connection::ConnectionRules,
+    connection_capacity::connection_capacity,
     connection_limit::ConnectionLimit,
     connection_policy::SilenceLimits,
     proxy_protocol::IpNetworkError,
@@ -74,10 +72,7 @@ impl<H: RequestHandler> ClientListener<H> {
             settings.proxy_protocol_from.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let socket = TcpListener::bind(address).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
-        let limit = match settings.max_connections {
-            0 => Semaphore::MAX_PERMITS,
-            most => most as usize,
-        };
+        let limit = most_connections(settings.max_connections, descriptors::limit());
         let rules = ConnectionRules {
             handler,
             tls,
@@ -136,4 +131,24 @@ impl<H: RequestHandler> ClientListener<H> {
         info!(address = %self.address, cut_off, "the listener has stopped");
         Ok(())
     }
+}
+
+/// Returns the number of connections that a listener may have, and logs it: operators compare it with
+/// the number of their clients.
+fn most_connections(configured: u32, descriptors: u64) -> usize {
+    let capacity = connection_capacity(configured, descriptors);
+    let most = capacity.most;
+    match capacity.needed {
+        None => info!(most, descriptors, "connections of clients are accepted up to a limit"),
+        Some(needed) => warn!(
+            most,
+            configured,
+            descriptors,
+            needed,
+            "edge.max_connections is more than the limit of file descriptors allows, and the lower number \
+             holds; raise the limit (LimitNOFILE= of systemd, ulimit -n, --ulimit nofile= of Docker) to \
+             `needed`, or lower the setting"
+        ),
+    }
+    most
 }
