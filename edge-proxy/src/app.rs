@@ -82,15 +82,17 @@ impl Edge {
         let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
         let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive)?;
+        let keys = CallbackClient::new(planes.clone());
+        let tickets = keys.ticket_secrets();
         let callbacks = settings.public_url.clone().map(|public_url| CallbackPorts {
             public_url,
-            callbacks: CallbackClient::new(planes.clone()),
+            callbacks: keys.clone(),
             hooks: HookClient::new(planes.clone()),
         });
-        if let Some(ports) = &callbacks {
-            let planes = ports.callbacks.clone();
-            tasks.spawn("callback key", |stop| planes.run(stop));
-        } else {
+        if callbacks.is_some() || settings.edge.tls_cert.is_some() {
+            tasks.spawn("callback key", |stop| keys.run(stop));
+        }
+        if callbacks.is_none() {
             warn!(
                 "public_url is not set: callbacks go from BBB servers straight to applications, signed \
                  with the servers' secrets, and are not retried"
@@ -110,6 +112,7 @@ impl Edge {
             settings.addresses.listen,
             &settings.edge,
             router,
+            tickets,
             metrics.connections.clone(),
             metrics.connections_shed.clone(),
         )

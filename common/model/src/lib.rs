@@ -10,6 +10,7 @@ pub mod revision;
 pub mod routing;
 pub mod scope;
 pub mod server;
+pub mod session_ticket;
 pub mod settings;
 pub mod tenant;
 pub mod voice;

@@ -7,11 +7,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 use tracing::{debug, warn};
 use usher_bbb::secret::Secret;
-use usher_model::callback::{CallbackKey, CallbackKind, CallbackState};
+use usher_model::{
+    callback::{CallbackKey, CallbackKind, CallbackState},
+    session_ticket::TicketSecret,
+};
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
 use usher_runtime::clock;
@@ -48,6 +52,8 @@ pub enum HandOverError {
 pub struct CallbackClient {
     planes: ControlPlanes,
     keys: Arc<ArcSwap<Keys>>,
+    /// The secret of session tickets, which is derived from the fleet's own key.
+    tickets: Arc<watch::Sender<Option<Arc<TicketSecret>>>>,
 }
 
 /// The keys that this edge has received, the fleet's own first. Addresses that were sealed with a
@@ -66,7 +72,12 @@ impl Keys {
 impl CallbackClient {
     /// Makes a client without keys.
     pub fn new(planes: ControlPlanes) -> Self {
-        Self { planes, keys: Arc::default() }
+        Self { planes, keys: Arc::default(), tickets: Arc::new(watch::Sender::new(None)) }
+    }
+
+    /// Returns a receiver of the secret of session tickets (ADR 29).
+    pub fn ticket_secrets(&self) -> watch::Receiver<Option<Arc<TicketSecret>>> {
+        self.tickets.subscribe()
     }
 
     /// Returns the key, fetched if it is unknown; `None` if no control plane returns it.
@@ -111,6 +122,9 @@ impl CallbackClient {
     fn learn(&self, secret: &Secret, key: CallbackKey) -> Arc<CallbackKey> {
         let key = Arc::new(key);
         let before = self.keys.rcu(|keys| keys.with(secret, &key));
+        if before.0.first().is_none_or(|(known, _)| known != secret) {
+            self.tickets.send_replace(Some(Arc::new(TicketSecret::derive(secret))));
+        }
         if before.0.first().is_some_and(|(known, _)| known != secret) {
             warn!("the fleet has another callback key: its store has lost the one before");
         }

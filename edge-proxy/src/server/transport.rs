@@ -17,6 +17,7 @@ mod listener;
 mod proxy_protocol;
 mod request_handler;
 mod rewound_stream;
+mod session_tickets;
 mod shutdown_phase;
 mod tls;
 

@@ -162,7 +162,11 @@ async fn calls_of_sessions_and_of_the_past_are_not_supported() {
             let answer = cluster.client.send(method, &path, &[], "").await;
             if ApiCall::parse(name).is_some_and(ApiCall::answers_json) {
                 let json = answer.json();
-                assert_eq!((json.success, json.key.as_str()), (false, "unsupportedRequest"), "{method} {name}");
+                assert_eq!(
+                    (json.success, json.key.as_str()),
+                    (false, "unsupportedRequest"),
+                    "{method} {name}"
+                );
                 assert_eq!(json.message, "This request is not supported.");
             } else {
                 assert_answer(&answer, &unsupported);

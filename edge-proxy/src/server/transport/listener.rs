@@ -16,6 +16,7 @@ use super::{
     connection_policy::SilenceLimits,
     proxy_protocol::IpNetworkError,
     request_handler::RequestHandler,
+    session_tickets::TicketSecretWatch,
     shutdown_phase::ShutdownPhase,
     tls::{TlsCertificate, TlsError},
 };
@@ -54,8 +55,9 @@ pub(crate) struct ClientListener<H> {
 }
 
 impl<H: RequestHandler> ClientListener<H> {
-    /// Binds `address` for requests that `handler` answers; port 0 means any free port. `open` shows the
-    /// open connections, and `shed` counts those over the limit.
+    /// Binds `address` for requests that `handler` answers; port 0 means any free port. TLS sessions are
+    /// resumed with the secret of `tickets`. `open` shows the open connections, and `shed` counts those
+    /// over the limit.
     ///
     /// # Errors
     /// Returns an error if the address, the certificate or a network cannot be used.
@@ -63,11 +65,12 @@ impl<H: RequestHandler> ClientListener<H> {
         address: SocketAddr,
         settings: &EdgeSettings,
         handler: Arc<H>,
+        tickets: TicketSecretWatch,
         open: Gauge,
         shed: Counter,
     ) -> Result<Self, ListenerError> {
         let bind = |source| ListenerError::Bind { address, source };
-        let tls = TlsCertificate::from_settings(settings)?;
+        let tls = TlsCertificate::from_settings(settings, tickets)?;
         let proxies =
             settings.proxy_protocol_from.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let socket = TcpListener::bind(address).await.map_err(bind)?;

@@ -1,4 +1,5 @@
-//! The listener's certificate, which is read again when its files change.
+//! The listener's certificate, which is read again when its files change, and the resumption of sessions,
+//! which outlives the certificate (ADR 29).
 
 use std::{
     fs, io,
@@ -11,6 +12,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ServerSessionMemoryCache, StoresServerSessions},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -18,9 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::settings::EdgeSettings;
 
+use super::session_tickets::{SessionTickets, TicketSecretWatch};
+
 /// Interval at which the times of the files are compared. Certificates are renewed weeks before they
 /// expire, so that no watcher of the file system is needed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// Sessions of TLS 1.2 that an edge remembers, a few hundred bytes each.
+const REMEMBERED_SESSIONS: usize = 4_096;
 
 /// The reasons why a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +52,16 @@ pub enum TlsError {
 struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
+    resumption: SessionResumption,
     config: ArcSwap<ServerConfig>,
+}
+
+/// The memory of sessions, which stays when the certificate is replaced.
+#[derive(Debug)]
+struct SessionResumption {
+    tickets: Arc<SessionTickets>,
+    /// Sessions of TLS 1.2, which get no tickets.
+    remembered: Arc<dyn StoresServerSessions>,
 }
 
 /// The certificate in use; clones share it.
@@ -54,18 +69,26 @@ struct CertificateFiles {
 pub(crate) struct TlsCertificate(Arc<CertificateFiles>);
 
 impl TlsCertificate {
-    /// Reads the certificate and key that the settings name; `None` if they name none.
+    /// Reads the certificate and key that the settings name; `None` if they name none. Sessions are resumed
+    /// with the secret of `tickets`.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read or used.
-    pub(super) fn from_settings(settings: &EdgeSettings) -> Result<Option<Self>, TlsError> {
+    pub(super) fn from_settings(
+        settings: &EdgeSettings,
+        tickets: TicketSecretWatch,
+    ) -> Result<Option<Self>, TlsError> {
         let (certificate, key) = match (&settings.tls_cert, &settings.tls_key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
             _ => return Err(TlsError::Half),
         };
-        let config = ArcSwap::from_pointee(load(&certificate, &key)?);
-        Ok(Some(Self(Arc::new(CertificateFiles { certificate, key, config }))))
+        let resumption = SessionResumption {
+            tickets: Arc::new(SessionTickets::new(tickets)),
+            remembered: ServerSessionMemoryCache::new(REMEMBERED_SESSIONS),
+        };
+        let config = ArcSwap::from_pointee(load(&certificate, &key, &resumption)?);
+        Ok(Some(Self(Arc::new(CertificateFiles { certificate, key, resumption, config }))))
     }
 
     /// Performs the TLS handshake with the certificate in use now.
@@ -92,7 +115,7 @@ impl TlsCertificate {
             if now == seen {
                 continue;
             }
-            match load(&self.0.certificate, &self.0.key) {
+            match load(&self.0.certificate, &self.0.key, &self.0.resumption) {
                 Ok(config) => {
                     self.0.config.store(Arc::new(config));
                     info!("the certificate was read again");
@@ -111,7 +134,11 @@ impl TlsCertificate {
     }
 }
 
-fn load(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> {
+fn load(
+    certificate: &PathBuf,
+    key: &PathBuf,
+    resumption: &SessionResumption,
+) -> Result<ServerConfig, TlsError> {
     let read = |path: &PathBuf| {
         let path = path.clone();
         move |source| TlsError::Read { path, source }
@@ -126,5 +153,7 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> 
         .with_no_client_auth()
         .with_single_cert(chain, private)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = Arc::clone(&resumption.remembered);
+    config.ticketer = Arc::<SessionTickets>::clone(&resumption.tickets);
     Ok(config)
 }
