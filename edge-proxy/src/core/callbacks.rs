@@ -4,12 +4,12 @@
 mod identity;
 mod receive;
 
-use std::{borrow::Cow, collections::HashSet};
+use std::borrow::Cow;
 
 use url::Url;
 use usher_bbb::{
     parse::reworded_metadata,
-    query::{QueryEdit, RawQuery, compared_name, decode, rewrite},
+    query::{EditedParameters, ParameterEdit, compared_name},
 };
 use usher_model::{
     callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH},
@@ -47,15 +47,6 @@ pub struct AddressBinding<'g> {
     pub expires_ms: i64,
 }
 
-/// The parameters of a create as a server gets them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RewrittenParameters {
-    /// The parameters, as one query.
-    pub parameters: String,
-    /// The number of addresses that were removed because they lead to the edges themselves.
-    pub dropped: usize,
-}
-
 /// Returns the sealed state in the path of a request, or `None` if the path is not that of a
 /// callback.
 pub fn sealed(path: &str) -> Option<&str> {
@@ -70,9 +61,10 @@ impl CallbackAddresses {
         Self { base, own: OwnAddress::parse(public_url) }
     }
 
-    /// Returns the parameters of a create in which every callback address is replaced by an address
-    /// of the edges. One more address is added, by which the fleet itself learns that the meeting
-    /// has ended. `nonce` returns random bytes.
+    /// Replaces every callback address among the parameters of a create by an address of the edges. One
+    /// more address is added, by which the fleet itself learns that the meeting has ended. `nonce`
+    /// returns random bytes. Returns the number of addresses that were removed because they lead to the
+    /// edges themselves.
     ///
     /// An address that leads to the edges, or to a host that belongs to a tenant according to
     /// `is_tenants`, is removed: a delivery to it would come in again as a callback. The create is
@@ -81,11 +73,11 @@ impl CallbackAddresses {
     pub fn rewrite(
         &self,
         key: &CallbackKey,
-        parameters: &str,
+        parameters: &mut EditedParameters<'_>,
         given: AddressBinding<'_>,
         is_tenants: impl Fn(&str) -> bool,
         mut nonce: impl FnMut() -> [u8; 12],
-    ) -> RewrittenParameters {
+    ) -> usize {
         let mut seal = |kind, parameter: &str, url: Option<String>| {
             let state = CallbackState {
                 meeting: given.meeting.clone(),
@@ -97,37 +89,34 @@ impl CallbackAddresses {
             };
             format!("{}{}", self.base, key.seal(&state, nonce()))
         };
-        let (mut seen, mut ended, mut dropped) = (HashSet::new(), None, 0);
-        let mut addresses: Vec<(Cow<'_, str>, Option<String>)> = Vec::new();
-        // Servers use the first of several values of one name.
-        for pair in RawQuery::new(parameters).pairs() {
-            let name = decode(pair.name);
-            let Some(kind) = CallbackKind::of_parameter(&name) else { continue };
-            let parameter = compared_name(name.clone()).into_owned();
-            if !seen.insert(parameter.clone()) {
+        let (mut ended, mut dropped, mut edits) = (None, 0, Vec::new());
+        for parameter in parameters.iter() {
+            let Some(kind) = CallbackKind::of_parameter(parameter.name) else { continue };
+            // Servers use the first of several values of one name.
+            if !parameters.is_first(&parameter) {
                 continue;
             }
-            let url = decode(pair.value).into_owned();
-            let leads_here = self.own.as_ref().is_some_and(|own| own.is_led_to_by(&url, &is_tenants));
+            let url = &*parameter.value;
+            let leads_here = self.own.as_ref().is_some_and(|own| own.is_led_to_by(url, &is_tenants));
             dropped += usize::from(leads_here);
-            match (kind, is_web_address(&url)) {
-                (CallbackKind::Ended, is_good) => ended = Some(url).filter(|_| is_good && !leads_here),
+            let name = || parameter.name.to_owned().into();
+            match (kind, is_web_address(url)) {
+                (CallbackKind::Ended, is_good) => {
+                    ended = Some(url.to_owned()).filter(|_| is_good && !leads_here);
+                }
                 // A server ignores a value that is not an address, too.
                 (_, false) => {}
-                (_, true) if leads_here => addresses.push((name, None)),
+                (_, true) if leads_here => edits.push(ParameterEdit::Remove(name())),
                 (_, true) => {
-                    let address = seal(kind, &parameter, Some(url));
-                    addresses.push((name, Some(address)));
+                    let address = seal(kind, &compared_name(parameter.name.into()), Some(url.to_owned()));
+                    edits.push(ParameterEdit::Set(name(), address.into()));
                 }
             }
         }
-        addresses.push((ENDED.into(), Some(seal(CallbackKind::Ended, ENDED, ended))));
-        let edits = addresses.iter().map(|(name, address)| match address {
-            Some(address) => QueryEdit::Set(name, address),
-            None => QueryEdit::Remove(name),
-        });
-        let edits: Vec<QueryEdit<'_>> = edits.collect();
-        RewrittenParameters { parameters: rewrite(parameters, &edits), dropped }
+        let address = seal(CallbackKind::Ended, ENDED, ended);
+        edits.push(ParameterEdit::Set(ENDED.into(), address.into()));
+        parameters.apply(edits);
+        dropped
     }
 }
 

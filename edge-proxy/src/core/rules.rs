@@ -2,9 +2,9 @@
 
 mod parameters;
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use usher_bbb::query::{QueryEdit, RawQuery, decode, rewrite};
+use usher_bbb::query::{EditedParameters, ParameterEdit, ParameterList, QueryEdit};
 use usher_model::{
     id::MeetingId,
     meeting::MeetingKey,
@@ -14,7 +14,6 @@ use usher_model::{
     voice::{TEST_BRIDGE, VoiceBridge},
 };
 
-pub use self::parameters::ParameterChange;
 use self::parameters::changes;
 
 /// The metadata that names the tenant of a meeting, so that polls can rebuild records.
@@ -76,67 +75,85 @@ impl DeploymentRules {
     }
 
     /// Returns the parameters of a create after the rules of its tenant.
-    pub fn ruled<'p>(&self, parameters: &'p str, policy: &TenantPolicy) -> Cow<'p, str> {
-        let query = RawQuery::new(parameters);
-        let changes = changes(&policy.create_rules, query, &self.create_exclude);
-        let mut edits: Vec<QueryEdit<'_>> =
-            self.create_exclude.iter().map(|name| QueryEdit::Remove(name)).collect();
-        edits.extend(changes.iter().map(ParameterChange::edit));
-        if policy.presentation.as_ref().is_some_and(|shown| shown.forced) {
-            edits.extend(PRESENTATIONS.map(QueryEdit::Remove));
-        }
-        if edits.is_empty() { Cow::Borrowed(parameters) } else { Cow::Owned(rewrite(parameters, &edits)) }
+    pub fn ruled<'p>(
+        &'p self,
+        parameters: &'p ParameterList<'p>,
+        policy: &'p TenantPolicy,
+    ) -> EditedParameters<'p> {
+        let presentation = policy.presentation.as_ref().filter(|shown| shown.forced);
+        let brought = presentation.map(|_| PRESENTATIONS.map(removed)).into_iter().flatten();
+        let mut ruled = parameters.edited();
+        ruled.apply(
+            removals(&self.create_exclude)
+                .chain(changes(&policy.create_rules, parameters, &self.create_exclude))
+                .chain(brought),
+        );
+        ruled
     }
 
-    /// Returns the parameters of a create as the server gets them. `ruled` are the parameters after
+    /// Changes the parameters of a create to those that the server gets. `ruled` are the parameters after
     /// the rules of the tenant.
     pub fn create(
         &self,
-        ruled: &str,
+        ruled: &mut EditedParameters<'_>,
         key: &MeetingKey,
         scope: &TenantScope,
         policy: &TenantPolicy,
-    ) -> String {
-        let query = RawQuery::new(ruled);
-        // Names are decoded and compared in any case, so that no spelling of them passes, such as
-        // `META%5fUsher-x`.
-        let foreign: Vec<Cow<'_, str>> = query
-            .pairs()
-            .map(|pair| decode(pair.name))
-            .filter(|name| {
-                let name = name.to_ascii_lowercase();
-                name.starts_with(OURS) && name != SIZE_HINT
-            })
+    ) {
+        let set = |name: &'static str, value: String| ParameterEdit::Set(name.into(), value.into());
+        let mut edits: Vec<ParameterEdit<'static>> = ruled
+            .iter()
+            .filter(|given| is_ours(given.name) && !given.name.eq_ignore_ascii_case(SIZE_HINT))
+            .map(|given| ParameterEdit::Remove(given.name.to_owned().into()))
             .collect();
-        let for_tests =
-            query.pairs().any(|pair| pair.is(VOICE_BRIDGE) && decode(pair.value).trim() == TEST_BRIDGE);
         let max_minutes = shorter(self.max_minutes, policy.max_duration.as_secs() / 60);
-        let limit = max_minutes.to_string();
-        let mut edits: Vec<QueryEdit<'_>> = foreign.iter().map(|name| QueryEdit::Remove(name)).collect();
-        if max_minutes > 0 && !within(query, max_minutes) {
-            edits.push(QueryEdit::Set("duration", &limit));
+        if max_minutes > 0 && !within(ruled, max_minutes) {
+            edits.push(set("duration", max_minutes.to_string()));
         }
-        edits.extend(for_tests.then_some(QueryEdit::Remove(VOICE_BRIDGE)));
+        if ruled.values(VOICE_BRIDGE).any(|bridge| bridge.trim() == TEST_BRIDGE) {
+            edits.push(removed(VOICE_BRIDGE));
+        }
         if !policy.dial_number.is_empty() {
-            edits.push(QueryEdit::Set(DIAL_NUMBER, &policy.dial_number));
+            edits.push(set(DIAL_NUMBER, policy.dial_number.clone()));
         }
-        edits.push(QueryEdit::Set(TENANT_MARK, key.tenant.as_str()));
+        edits.push(set(TENANT_MARK, key.tenant.as_str().to_owned()));
         let on_server = scope.scoped(key.meeting.as_str());
-        let on_server = (!on_server.prefix.is_empty()).then(|| on_server.to_string());
-        edits.extend(on_server.as_deref().map(|id| QueryEdit::Set("meetingID", id)));
-        rewrite(ruled, &edits)
+        if !on_server.prefix.is_empty() {
+            edits.push(set("meetingID", on_server.to_string()));
+        }
+        ruled.apply(edits);
     }
 
-    /// Returns the changes that a tenant's rules make to a join. They follow those of
-    /// [`DeploymentRules::join`].
-    pub fn join_changes<'p>(&self, parameters: &str, policy: &'p TenantPolicy) -> Vec<ParameterChange<'p>> {
-        changes(&policy.join_rules, RawQuery::new(parameters), &self.join_exclude)
+    /// Returns the parameters of a join after the configuration, the rules of its tenant, and then `id`, the
+    /// change of the meeting's id.
+    pub fn join<'p>(
+        &'p self,
+        parameters: &'p ParameterList<'p>,
+        policy: &'p TenantPolicy,
+        id: Option<QueryEdit<'p>>,
+    ) -> EditedParameters<'p> {
+        let mut sent = parameters.edited();
+        sent.apply(
+            removals(&self.join_exclude)
+                .chain(changes(&policy.join_rules, parameters, &self.join_exclude))
+                .chain(id.map(ParameterEdit::from)),
+        );
+        sent
     }
+}
 
-    /// Returns the changes that the configuration makes to every join.
-    pub fn join(&self) -> Vec<QueryEdit<'_>> {
-        self.join_exclude.iter().map(|name| QueryEdit::Remove(name)).collect()
-    }
+fn removals(names: &[String]) -> impl Iterator<Item = ParameterEdit<'_>> {
+    names.iter().map(|name| removed(name))
+}
+
+fn removed(name: &str) -> ParameterEdit<'_> {
+    ParameterEdit::Remove(name.into())
+}
+
+/// Returns whether a decoded name is that of metadata which only Usher may set. It is compared in any case, so
+/// that no spelling of it passes, such as `META%5fUsher-x`.
+fn is_ours(name: &str) -> bool {
+    name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
 }
 
 /// Returns the shorter of two limits; 0 means no limit.
@@ -145,8 +162,7 @@ fn shorter(a: u64, b: u64) -> u64 {
 }
 
 /// Reads the wishes of a create for its placement.
-pub fn wishes(parameters: &str) -> PlacementWishes {
-    let query = RawQuery::new(parameters);
+pub fn wishes(query: &EditedParameters<'_>) -> PlacementWishes {
     let number = |name| query.first(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
     PlacementWishes {
         max_users: number("maxParticipants"),
@@ -159,15 +175,18 @@ pub fn wishes(parameters: &str) -> PlacementWishes {
     }
 }
 
-/// Returns the parameters of a create with the voice bridge of the meeting.
-pub fn numbered(parameters: &str, bridge: VoiceBridge) -> String {
-    rewrite(parameters, &[QueryEdit::Set(VOICE_BRIDGE, &bridge.to_string())])
+/// Returns the change of a create whose meeting gets a voice bridge.
+pub fn numbered(bridge: VoiceBridge) -> ParameterEdit<'static> {
+    ParameterEdit::Set(VOICE_BRIDGE.into(), bridge.to_string().into())
 }
 
 /// Returns the changes to the create of a breakout room that its application names `id` and the
 /// server `instance`.
-pub fn as_room<'r>(id: &'r MeetingId, instance: &'r str) -> [QueryEdit<'r>; 2] {
-    [QueryEdit::Set("meetingID", instance), QueryEdit::Set(ROOM_MARK, id.as_str())]
+pub fn as_room(id: &MeetingId, instance: String) -> [ParameterEdit<'static>; 2] {
+    [
+        ParameterEdit::Set("meetingID".into(), instance.into()),
+        ParameterEdit::Set(ROOM_MARK.into(), id.as_str().to_owned().into()),
+    ]
 }
 
 /// Returns the names without `meetingID`, which no configuration may exclude: no call works without
@@ -177,16 +196,22 @@ fn keep_essential(names: &[String]) -> Vec<String> {
 }
 
 /// Returns whether there is exactly one duration and it is between 1 and `max` minutes.
-fn within(query: RawQuery<'_>, max: u64) -> bool {
+fn within(query: &EditedParameters<'_>, max: u64) -> bool {
     let given = query.first("duration").and_then(|value| value.trim().parse::<u64>().ok());
-    query.count("duration") == 1 && given.is_some_and(|minutes| (1..=max).contains(&minutes))
+    !query.is_repeated("duration") && given.is_some_and(|minutes| (1..=max).contains(&minutes))
 }
 
 #[cfg(test)]
 mod tests {
     use usher_model::id::TenantId;
 
+    use usher_bbb::query::decode;
+
     use super::*;
+
+    fn list(parameters: &str) -> ParameterList<'_> {
+        ParameterList::parse(parameters, 20).unwrap()
+    }
 
     /// Returns a create of `id` by `tenant`, as the server gets it.
     fn sent(rules: &DeploymentRules, given: &str, tenant: &str, id: &str) -> String {
@@ -208,7 +233,10 @@ mod tests {
         key: &MeetingKey,
         scope: &TenantScope,
     ) -> String {
-        rules.create(&rules.ruled(given, policy), key, scope, policy)
+        let list = list(given);
+        let mut sent = rules.ruled(&list, policy);
+        rules.create(&mut sent, key, scope, policy);
+        sent.to_text()
     }
 
     fn rules(max_minutes: u64, create: &[&str], join: &[&str]) -> DeploymentRules {
@@ -238,7 +266,9 @@ mod tests {
         }
         let uncapped = sent(&rules(0, &[], &[]), "duration=999", "default", "a");
         assert_eq!(uncapped, "duration=999&meta_usher-tenant=default");
-        assert_eq!(rules(0, &[], &["avatarURL"]).join(), [QueryEdit::Remove("avatarURL")]);
+        let (join, policy) = (list("avatarURL=x&fullName=A"), TenantPolicy::default());
+        let rules = rules(0, &[], &["avatarURL"]);
+        assert_eq!(rules.join(&join, &policy, None).to_text(), "fullName=A");
     }
 
     #[test]
@@ -309,8 +339,8 @@ mod tests {
         let shown =
             usher_model::tenant::PresentationDocument { url: "u".into(), name: String::new(), forced: true };
         let policy = TenantPolicy { presentation: Some(shown), ..TenantPolicy::default() };
-        let given = "a=1&preUploadedPresentation=x&preUploadedPresentationName=y";
-        assert_eq!(DeploymentRules::default().ruled(given, &policy), "a=1");
+        let given = list("a=1&preUploadedPresentation=x&preUploadedPresentationName=y");
+        assert_eq!(DeploymentRules::default().ruled(&given, &policy).to_text(), "a=1");
     }
 
     #[test]
@@ -323,6 +353,7 @@ mod tests {
             supersede: true,
             ..PlacementWishes::default()
         };
+        let wishes = |query| wishes(&list(query).edited());
         assert_eq!(wishes(query), expected);
         assert_eq!(wishes("maxParticipants=many"), PlacementWishes::default());
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tracing::warn;
+use usher_bbb::query::EditedParameters;
 use usher_model::{
     callback::{CallbackKey, MARK_HEADER},
     id::{ServerId, TenantId},
@@ -39,30 +40,28 @@ impl CallbackSealer {
         }
     }
 
-    /// Returns the parameters of a create of `meeting` as `server` gets them.
-    pub(in crate::server) async fn rewritten(
+    /// Replaces the addresses among the parameters of a create of `meeting`, as `server` gets them.
+    pub(in crate::server) async fn replace(
         &self,
-        parameters: &str,
+        parameters: &mut EditedParameters<'_>,
         table: &LiveTable,
         meeting: &MeetingKey,
         server: &ServerId,
-    ) -> String {
+    ) {
         let Some(key) = self.planes.key().await else {
             // Without a control plane only a create of a meeting that runs comes this far, and its server
             // keeps the addresses of the first create.
             warn!("a create is sent without addresses of the edges: no control plane tells their key");
-            return parameters.to_owned();
+            return;
         };
         let ttl = i64::try_from(self.address_ttl.as_millis()).unwrap_or(i64::MAX);
         let expires_ms = self.wall.now_ms().saturating_add(ttl);
         let given = AddressBinding { meeting, server, expires_ms };
         let is_tenants = |host: &str| table.tenants().by_host(host).is_some();
-        let rewritten = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
-        if rewritten.dropped > 0 {
-            let dropped = rewritten.dropped;
+        let dropped = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
+        if dropped > 0 {
             warn!(%meeting, dropped, "a create names Usher's own address for callbacks: they are dropped");
         }
-        rewritten.parameters
     }
 
     /// Returns an answer to a tenant with its application's own addresses.

@@ -7,10 +7,12 @@
 //! long and quadratic work sixty-four times, and the bound lies between them. A measurement above the
 //! bound is repeated, and the least time of each length counts. The test fails only if all
 //! measurements exceed the bound, because no noise makes *every* long run, and no short one, take
-//! three times as long.
+//! three times as long. The steps of a request are also counted, which needs no bound for noise
+//! ([`steps`]).
 
 mod answers;
 mod requests;
+mod steps;
 
 use std::time::Duration;
 

@@ -1,7 +1,10 @@
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use usher_bbb::{query::encode, secret::Secret};
+use usher_bbb::{
+    query::{ParameterList, RawQuery, encode},
+    secret::Secret,
+};
 use usher_model::{
     callback::jwt,
     id::{MeetingId, TenantId},
@@ -25,25 +28,29 @@ fn meeting() -> MeetingKey {
 }
 
 fn rewritten(parameters: &str) -> String {
-    let rewritten = rewritten_with(parameters);
-    assert_eq!(rewritten.dropped, 0, "{parameters}");
-    rewritten.parameters
+    let (sent, dropped) = rewritten_with(parameters);
+    assert_eq!(dropped, 0, "{parameters}");
+    sent
 }
 
-fn rewritten_with(parameters: &str) -> RewrittenParameters {
+/// Returns the parameters as a server gets them, and the number of addresses that were removed.
+fn rewritten_with(parameters: &str) -> (String, usize) {
+    let list = ParameterList::parse(parameters, 100).expect("is short");
+    let mut sent = list.edited();
     let (meeting, server) = (meeting(), ServerId::parse("bbb1").expect("is an id"));
     let given = AddressBinding { meeting: &meeting, server: &server, expires_ms: 77 };
     let mut nonces = 0_u8;
-    addresses().rewrite(
+    let dropped = addresses().rewrite(
         &key(),
-        parameters,
+        &mut sent,
         given,
         |host| host == "bbb.school.test",
         || {
             nonces += 1;
             [nonces; 12]
         },
-    )
+    );
+    (sent.to_text(), dropped)
 }
 
 /// Returns the sealed state of the address that a parameter now has.
@@ -100,7 +107,7 @@ fn addresses_that_lead_to_the_edges_are_taken_out_however_they_are_written() {
             "a=1&meta_endCallbackUrl={own}&meta_bn-recording-ready-url={own}&meta_x-callback-url={own}\
              &meetingEndedURL={own}&b=2&meta_analytics-callback-url=https%3A%2F%2Fapp.test%2F"
         );
-        let RewrittenParameters { parameters, dropped } = rewritten_with(&given);
+        let (parameters, dropped) = rewritten_with(&given);
         assert_eq!(dropped, 4);
         for name in ["meta_endCallbackUrl", "meta_bn-recording-ready-url", "meta_x-callback-url"] {
             assert_eq!(RawQuery::new(&parameters).count(name), 0, "{parameters}");

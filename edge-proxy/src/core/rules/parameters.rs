@@ -2,46 +2,28 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use usher_bbb::query::{QueryEdit, RawQuery, same_name};
+use usher_bbb::query::{ParameterEdit, ParameterList, same_name};
 use usher_model::tenant::{ParameterRule, RuleAction};
 
-/// A change of one parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterChange<'r> {
-    name: &'r str,
-    /// The only value after the change; `None` if the parameter is removed.
-    value: Option<Cow<'r, str>>,
-}
-
-impl ParameterChange<'_> {
-    /// Returns the query edit that makes the change.
-    pub fn edit(&self) -> QueryEdit<'_> {
-        match &self.value {
-            Some(value) => QueryEdit::Set(self.name, value),
-            None => QueryEdit::Remove(self.name),
-        }
-    }
-}
-
-/// Returns the changes that `rules` make to `query`, from which `excluded` are removed first.
+/// Returns the changes that `rules` make to `given`, from which `excluded` are removed first.
 pub(super) fn changes<'r>(
     rules: &'r [ParameterRule],
-    query: RawQuery<'_>,
+    given: &ParameterList<'_>,
     excluded: &[String],
-) -> Vec<ParameterChange<'r>> {
+) -> impl Iterator<Item = ParameterEdit<'r>> {
     let names = rules.iter().enumerate().filter(|(at, rule)| {
         !rules[..*at].iter().any(|earlier| same_name(&earlier.parameter, &rule.parameter))
     });
-    names.filter_map(|(_, rule)| change(&rule.parameter, rules, query, excluded)).collect()
+    names.filter_map(|(_, rule)| change(&rule.parameter, rules, given, excluded))
 }
 
 /// Applies all rules for one parameter, in the order of their actions.
 fn change<'r>(
     name: &'r str,
     rules: &'r [ParameterRule],
-    query: RawQuery<'_>,
+    query: &ParameterList<'_>,
     excluded: &[String],
-) -> Option<ParameterChange<'r>> {
+) -> Option<ParameterEdit<'r>> {
     let mut rules: Vec<&ParameterRule> =
         rules.iter().filter(|rule| same_name(&rule.parameter, name)).collect();
     rules.sort_by_key(|rule| rule.action);
@@ -52,9 +34,12 @@ fn change<'r>(
     }
     // A parameter that is given more than once can be read in more than one way. A default rule
     // leaves it alone.
-    let ambiguous = query.count(name) > 1 && rules.iter().any(|rule| rule.action != RuleAction::Default);
+    let ambiguous = query.is_repeated(name) && rules.iter().any(|rule| rule.action != RuleAction::Default);
     let same = value == given && !ambiguous;
-    (!same).then(|| ParameterChange { name, value: value.map(|value| Cow::Owned(value.into_owned())) })
+    (!same).then(|| match value {
+        Some(value) => ParameterEdit::Set(name.into(), value.into_owned().into()),
+        None => ParameterEdit::Remove(name.into()),
+    })
 }
 
 fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow<'v, str>> {
@@ -90,15 +75,14 @@ fn merged(given: &str, added: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use usher_bbb::query::rewrite;
-
     use super::*;
 
     fn sent(rules: &[&str], query: &str) -> String {
         let rules: Vec<ParameterRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        let changes = changes(&rules, RawQuery::new(query), &["logo".to_owned()]);
-        let edits: Vec<QueryEdit<'_>> = changes.iter().map(ParameterChange::edit).collect();
-        rewrite(query, &edits)
+        let list = ParameterList::parse(query, 10).unwrap();
+        let mut sent = list.edited();
+        sent.apply(changes(&rules, &list, &["logo".to_owned()]));
+        sent.to_text()
     }
 
     #[test]

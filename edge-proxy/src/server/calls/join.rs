@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use http::Request;
-use usher_bbb::{call::ApiCall, query::QueryEdit, reply::Refusal};
+use usher_bbb::{
+    call::ApiCall,
+    query::{ParameterList, QueryEdit},
+    reply::Refusal,
+};
 use usher_model::{
     routing::{RouteState, ServerRoute, TenantRoute},
     scope::looks_internal,
@@ -13,9 +17,9 @@ use usher_model::{
 use crate::{
     control::{table::TenantSlot, table_cell::TableCell},
     core::{
-        resign,
+        resign::join_url,
         route::{KnownMeeting, RoutingDecision, decide},
-        rules::{DeploymentRules, ParameterChange},
+        rules::DeploymentRules,
     },
     metrics::RequestOutcome,
     server::{
@@ -70,7 +74,7 @@ impl JoinCalls {
                 (found.on_server != found.name).then_some(QueryEdit::Set("meetingID", found.on_server))
             };
             (decide(ApiCall::Join, Some(known)) == RoutingDecision::Forward)
-                .then(|| self.redirect((tenant.slot, tenant.route), server, signed.list().text(), edit))
+                .then(|| self.redirect((tenant.slot, tenant.route), server, signed.list(), edit))
         })?
     }
 
@@ -80,7 +84,7 @@ impl JoinCalls {
             MeetingLocation::At(owner) => {
                 let given = request.meeting.as_ref().map_or("", |id| id.as_str());
                 let tenant = (&request.slot, &*request.route);
-                self.redirect(tenant, &owner.server, request.parameters.text(), owner.edit(given))
+                self.redirect(tenant, &owner.server, &request.parameters, owner.edit(given))
             }
             MeetingLocation::Missing | MeetingLocation::EndLater(_) => {
                 join_refused(request.parameters.text(), &Refusal::INVALID_MEETING)
@@ -93,15 +97,13 @@ impl JoinCalls {
         &self,
         (slot, tenant): (&TenantSlot, &TenantRoute),
         server: &ServerRoute,
-        parameters: &str,
+        parameters: &ParameterList<'_>,
         id: Option<QueryEdit<'_>>,
     ) -> CallReply {
         if !slot.admits(tenant) {
-            return join_refused(parameters, &Refusal::FULL);
+            return join_refused(parameters.text(), &Refusal::FULL);
         }
-        let changes = self.rules.join_changes(parameters, &tenant.policy);
-        let mut edits = self.rules.join();
-        edits.extend(changes.iter().map(ParameterChange::edit).chain(id));
-        CallReply::redirect(resign::url(server, ApiCall::Join, parameters, &edits), RequestOutcome::success)
+        let sent = self.rules.join(parameters, &tenant.policy, id);
+        CallReply::redirect(join_url(server, &sent), RequestOutcome::success)
     }
 }

@@ -44,7 +44,7 @@ impl ServerCalls {
         let (upstream, asked, caller) = (self.upstream.clone(), parameters.to_owned(), caller.clone());
         let to = Arc::clone(server);
         let fetch = move || async move {
-            let outgoing = outgoing(&to, call, &asked, &[]);
+            let outgoing = outgoing(&to, call, &asked);
             upstream.call(&to, call, outgoing, UploadBody::None, &caller, deadline).await.map(Arc::new)
         };
         self.reads.read(&server.id, call, parameters, fetch).await
@@ -91,9 +91,9 @@ impl ServerCalls {
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
         let outgoing = match upload {
-            UploadBody::None => outgoing(server, call, parameters, &[]),
+            UploadBody::None => outgoing(server, call, parameters),
             // The upload takes the body, where long parameters would go.
-            UploadBody::Xml(_) | UploadBody::Multipart(..) => in_url(server, call, parameters, &[]),
+            UploadBody::Xml(_) | UploadBody::Multipart(..) => in_url(server, call, parameters),
         };
         self.upstream.call(server, call, outgoing, upload, caller, deadline).await
     }

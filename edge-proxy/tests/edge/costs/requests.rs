@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use usher_bbb::{
     call::{ApiCall, CallStrategy, RecordingAction, RecordingChange},
     checksum::{ChecksumAlgorithm, sign},
-    query::{ParsedQuery, QueryEdit, rebuilt_form},
+    query::{EditedParameters, ParameterList, ParsedQuery, QueryEdit, rebuilt_form},
     secret::Secret,
 };
 use usher_edge_proxy::core::{
@@ -17,7 +17,7 @@ use usher_edge_proxy::core::{
         change::{BATCH, ServerChange, ids},
         filter::{RecordingFilter, for_ids, for_server, server_page},
     },
-    resign::{outgoing, url},
+    resign::{join_url, outgoing},
     rules::{DeploymentRules, numbered, wishes},
     validate,
 };
@@ -48,7 +48,7 @@ fn list(name: &str, count: usize) -> String {
     format!("{name}={}", entries.join(","))
 }
 
-const SHAPES: &[Shape] = &[
+pub(super) const SHAPES: &[Shape] = &[
     ("a list of meetings", |count| list("meetingID", count)),
     ("a list of recordings", |count| list("recordID", count)),
     ("a list of recordings that begin alike", |count| {
@@ -102,19 +102,33 @@ fn parsed(text: &str) -> ParsedQuery<'_> {
     ParsedQuery::parse(text, usize::MAX)
 }
 
-/// Does all work of the edge for a call with these parameters, as far as it depends on them.
+/// Returns a query as its application signs it.
+pub(super) fn signed_query(call: ApiCall, parameters: &str) -> String {
+    let checksum = sign(ChecksumAlgorithm::Sha256, call.name(), parameters, &Secret::new(SECRET));
+    format!("{parameters}&checksum={checksum}")
+}
+
+/// Does all work of the edge for a call with these parameters in its query, as far as it depends on them.
+pub(super) fn serve_query(call: ApiCall, query: &str) {
+    let signed = authenticate(call, parsed(query), None, &[Secret::new(SECRET)]).expect("is signed");
+    serve(call, &signed.into_parameters().expect("has no limit").into_url_safe());
+}
+
+/// Does all work of the edge for a call with these parameters, in its query and in a form.
 fn work(call: ApiCall, parameters: &str) {
+    serve_query(call, &signed_query(call, parameters));
     let secrets = [Secret::new(SECRET)];
-    // The query is signed in the address, and as a form in both ways.
-    let signed = |over: &str| sign(ChecksumAlgorithm::Sha256, call.name(), over, &secrets[0]);
-    let query = format!("{parameters}&checksum={}", signed(parameters));
-    let _ = black_box(authenticate(call, parsed(&query), None, &secrets));
-    let checksum = format!("checksum={}", signed(&rebuilt_form(parameters)));
-    let taken = authenticate(call, parsed(&checksum), Some(parsed(parameters)), &secrets).expect("is signed");
-    let list = &taken.into_parameters().expect("has no limit").into_url_safe();
+    // Old applications sign the parameters of a form in this way.
+    let checksum = sign(ChecksumAlgorithm::Sha256, call.name(), &rebuilt_form(parameters), &secrets[0]);
+    let query = format!("checksum={checksum}");
+    let signed = authenticate(call, parsed(&query), Some(parsed(parameters)), &secrets);
+    black_box(signed.expect("is signed").into_parameters().expect("has no limit").into_url_safe());
+}
+
+/// Does the work that follows the verification.
+fn serve(call: ApiCall, list: &ParameterList<'_>) {
     let _ = black_box(limits::check(call, list));
     let _ = black_box(validate::check(call, list));
-    let parameters = list.text();
     let (tenant, server) = (TenantId::parse("school").expect("is an id"), server());
     let scope = TenantScope::of(&tenant);
     let whose = RecordingOwner { tenant: &tenant, scope: &scope };
@@ -138,29 +152,26 @@ fn work(call: ApiCall, parameters: &str) {
     match call.strategy() {
         CallStrategy::Place => {
             let key = MeetingKey::new(tenant.clone(), MeetingId::parse("room").expect("is an id"));
-            let ruled = rules.ruled(parameters, &policy);
-            black_box(wishes(&ruled));
-            let sent = numbered(
-                &rules.create(&ruled, &key, &scope, &policy),
-                VoiceBridge::new(71234).expect("is one"),
-            );
+            let mut sent = rules.ruled(list, &policy);
+            black_box(wishes(&sent));
+            rules.create(&mut sent, &key, &scope, &policy);
+            let edits = sent.into_edits();
+            let mut sent = EditedParameters::resumed(list, &edits);
+            sent.apply([numbered(VoiceBridge::new(71234).expect("is one"))]);
             let sealer = CallbackKey::parse(&CallbackKey::encode([5; 32])).expect("is a key");
             let given = AddressBinding { meeting: &key, server: &server.id, expires_ms: 7 };
             let addresses = CallbackAddresses::new("https://usher.test");
-            let sent = addresses.rewrite(&sealer, &sent, given, |_| false, || [3; 12]).parameters;
-            black_box(outgoing(&server, call, &sent, &[]));
+            black_box(addresses.rewrite(&sealer, &mut sent, given, |_| false, || [3; 12]));
+            black_box(outgoing(&server, call, &sent.to_text()));
         }
         CallStrategy::Redirect => {
-            let changes = rules.join_changes(parameters, &policy);
-            let mut edits = rules.join();
-            edits.extend(changes.iter().map(usher_edge_proxy::core::rules::ParameterChange::edit));
-            edits.push(QueryEdit::Set("meetingID", "school~room"));
-            black_box(url(&server, call, parameters, &edits));
+            let id = Some(QueryEdit::Set("meetingID", "school~room"));
+            black_box(join_url(&server, &rules.join(list, &policy, id)));
         }
         CallStrategy::Recordings(action) => {
             black_box(RecordingFilter::read(list));
             let asked = for_server(list, whose);
-            black_box(outgoing(&server, ApiCall::GetRecordings, &asked, &[]));
+            black_box(outgoing(&server, ApiCall::GetRecordings, &asked));
             black_box(server_page(&asked, 100));
             let ids = ids(list);
             black_box(for_ids(&ids, whose));
@@ -171,14 +182,16 @@ fn work(call: ApiCall, parameters: &str) {
             };
             let change = ServerChange::new(change, list);
             for batch in ids.chunks(BATCH) {
-                black_box(outgoing(&server, call, &change.of(batch), &[]));
+                black_box(outgoing(&server, call, &change.of(batch)));
             }
         }
         CallStrategy::Hooks(action) => {
             let _ = black_box(hooks::ask(action, list));
         }
         _ => {
-            black_box(outgoing(&server, call, parameters, &[QueryEdit::Set("meetingID", "school~room")]));
+            let mut sent = list.edited();
+            sent.apply([QueryEdit::Set("meetingID", "school~room")]);
+            black_box(outgoing(&server, call, &sent.to_text()));
         }
     }
 }

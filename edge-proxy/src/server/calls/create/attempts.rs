@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use usher_bbb::{
     call::ApiCall,
     parse::{CreateReply, ServerReply as Parsed, create_reply},
-    query::{QueryEdit, rewrite},
+    query::{EditedParameters, QueryEdit},
     reply::Refusal,
 };
 use usher_model::{
@@ -102,23 +102,24 @@ impl MeetingCreation {
         CallReply::unavailable()
     }
 
-    /// Calls the server, with the number `bridge` if the control plane has chosen one.
+    /// Calls the server, with the number `bridge` if the control plane has chosen one, and with `id` if the
+    /// server knows the meeting by another one than servers do in general.
     async fn call(
         &mut self,
         server: &ServerRoute,
         bridge: Option<VoiceBridge>,
+        id: Option<&str>,
     ) -> Result<ServerAnswer, ServerCallError> {
         let Some(upload) = self.request.document.upload() else {
             return Err(ServerCallError::NotSendable);
         };
-        let parameters =
-            bridge.map_or_else(|| self.parameters.clone(), |bridge| numbered(&self.parameters, bridge));
-        let parameters = match &self.ports.addresses {
-            Some(addresses) => {
-                addresses.rewritten(&parameters, &self.request.table, &self.key, &server.id).await
-            }
-            None => parameters,
-        };
+        let mut sent = EditedParameters::resumed(&self.request.parameters, &self.edits);
+        sent.apply(id.map(|id| QueryEdit::Set("meetingID", id)));
+        sent.apply(bridge.map(numbered));
+        if let Some(addresses) = &self.ports.addresses {
+            addresses.replace(&mut sent, &self.request.table, &self.key, &server.id).await;
+        }
+        let parameters = sent.to_text();
         let answer = self.answered(server, &parameters, upload).await;
         self.ports.servers.changed(server);
         answer
@@ -128,16 +129,16 @@ impl MeetingCreation {
     /// second meeting. Only the record of another create in progress may move to another server.
     async fn forward(&mut self, owner: &MeetingOwner) -> TryOutcome {
         let is_pending = owner.state == RouteState::Pending;
-        if self.is_room() {
+        let id = if self.is_room() {
             // Only the create in progress knows the id that it has given the room on the server.
             let Some(instance) = owner.instance() else {
                 return TryOutcome::NotOurs(owner.server.id.clone());
             };
-            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", instance.as_str())]);
-        } else if owner.is_unscoped(self.request.meetings.scope()) {
-            self.parameters = rewrite(&self.parameters, &[QueryEdit::Set("meetingID", &owner.on_server)]);
-        }
-        let answer = match self.call(&owner.server, owner.voice_bridge).await {
+            Some(instance.as_str())
+        } else {
+            owner.is_unscoped(self.request.meetings.scope()).then_some(owner.on_server.as_str())
+        };
+        let answer = match self.call(&owner.server, owner.voice_bridge, id).await {
             Ok(answer) => answer,
             Err(error) if error.is_definite() && is_pending => {
                 return TryOutcome::NotOurs(owner.server.id.clone());
@@ -209,7 +210,7 @@ impl MeetingCreation {
 
     /// Sends the create to `server`, on which the meeting was placed for it.
     async fn attempt(&mut self, server: &ServerRoute, bridge: Option<VoiceBridge>) -> TryOutcome {
-        match self.call(server, bridge).await {
+        match self.call(server, bridge, None).await {
             Ok(answer) if is_our_fault(&answer) => {
                 self.ports.servers.report(server, FailureKind::BadAnswer, ApiCall::Create, &self.caller());
                 self.abandon(server, AbandonCertainty::Definite).await;

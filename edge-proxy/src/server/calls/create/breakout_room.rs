@@ -9,7 +9,7 @@
 
 use usher_bbb::{
     call::ApiCall,
-    query::{QueryEdit, RawQuery, decode, rewrite},
+    query::{EditedParameters, ParameterEdit},
     reply::Refusal,
 };
 use usher_model::{id::MeetingId, meeting::MeetingKey};
@@ -32,8 +32,8 @@ const PARENT: &str = "parentMeetingID";
 pub(super) struct BreakoutRoom {
     /// The parent, by the id that the tenant knows.
     pub(super) parent: MeetingId,
-    /// The parameters, with the ids by which the server is to know the room and its parent.
-    pub(super) parameters: String,
+    /// The changes of the parameters: the ids by which the server is to know the room and its parent.
+    pub(super) edits: Vec<ParameterEdit<'static>>,
 }
 
 /// Returns the breakout room that a create is about; `None` for any other create. `parameters` are those for
@@ -45,19 +45,17 @@ pub(super) async fn breakout_room(
     locator: &MeetingLocator,
     request: &VerifiedRequest,
     key: &MeetingKey,
-    parameters: &str,
+    parameters: &EditedParameters<'_>,
 ) -> Result<Option<BreakoutRoom>, CallReply> {
-    let query = RawQuery::new(parameters);
     // If the parameter is repeated, the server may use any of the values.
-    let is_true = |value| decode(value).trim().eq_ignore_ascii_case("true");
-    if !query.pairs().any(|pair| pair.is("isBreakout") && is_true(pair.value)) {
+    if !parameters.values("isBreakout").any(|value| value.trim().eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
     let unknown = || CallReply::refused(&Refusal::PARENT_UNKNOWN);
-    if query.count(PARENT) > 1 {
+    if parameters.is_repeated(PARENT) {
         return Err(unknown());
     }
-    let given = query.first(PARENT).unwrap_or_default();
+    let given = parameters.first(PARENT).unwrap_or_default();
     let id = MeetingId::parse(&given).map_err(|_| unknown())?;
     let parent = match locator.find(request, &id, ApiCall::GetMeetingInfo).await {
         MeetingLocation::At(owner) => owner,
@@ -66,9 +64,10 @@ pub(super) async fn breakout_room(
     };
     let scoped = request.meetings.scope().scoped(key.meeting.as_str()).to_string();
     let instance = format!("{}-{}", sha1_hex(&scoped), WallClock::system().now_ms());
-    let mut edits = Vec::from(as_room(&key.meeting, &instance));
+    let mut edits = Vec::from(as_room(&key.meeting, instance));
     // An internal id stays as it is.
-    let is_named = parent.key.meeting.as_str() == given && parent.address() != given;
-    edits.extend(is_named.then(|| QueryEdit::Set(PARENT, parent.address())));
-    Ok(Some(BreakoutRoom { parameters: rewrite(parameters, &edits), parent: parent.key.meeting }))
+    if parent.key.meeting.as_str() == given && parent.address() != given {
+        edits.push(ParameterEdit::Set(PARENT.into(), parent.address().to_owned().into()));
+    }
+    Ok(Some(BreakoutRoom { edits, parent: parent.key.meeting }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
-use usher_bbb::query::RawQuery;
+use usher_bbb::query::EditedParameters;
 use usher_model::tenant::PresentationDocument;
 use usher_runtime::tasks::TaskGroup;
 
@@ -41,32 +41,34 @@ impl CreateCalls {
     pub(in crate::server) async fn answer(&self, mut request: VerifiedRequest) -> CallReply {
         let Some(key) = request.key() else { return CallReply::unavailable() };
         let route = Arc::clone(&request.route);
-        let ruled = self.rules.ruled(request.parameters.text(), &route.policy);
-        let mut wishes = wishes(&ruled);
-        let parameters = self.rules.create(&ruled, &key, request.meetings.scope(), &route.policy);
+        let mut sent = self.rules.ruled(&request.parameters, &route.policy);
+        let mut wishes = wishes(&sent);
+        let names_presentation = names_presentation(&sent);
+        self.rules.create(&mut sent, &key, request.meetings.scope(), &route.policy);
         if let Some(shown) = &route.policy.presentation
-            && (shown.forced || !names_presentation(&ruled))
+            && (shown.forced || !names_presentation)
         {
             request.document = match with_presentation(request.document, shown) {
                 Ok(document) => document,
                 Err(fault) => return CallReply::refused(&faulty_document(fault)),
             };
         }
-        let brings_documents = !request.document.is_empty() || names_presentation(&ruled);
-        let parameters = match breakout_room(&self.locator, &request, &key, &parameters).await {
+        let brings_documents = !request.document.is_empty() || names_presentation;
+        match breakout_room(&self.locator, &request, &key, &sent).await {
             Ok(Some(room)) => {
                 wishes.parent = Some(room.parent);
-                room.parameters
+                sent.apply(room.edits);
             }
-            Ok(None) => parameters,
+            Ok(None) => {}
             Err(reply) => return reply,
-        };
+        }
+        let edits = sent.into_edits();
         let creation = MeetingCreation {
             deadline: Instant::now() + self.ports.timeouts.create,
             wishes,
             digest: Sha256::digest(request.parameters.text()).into(),
             token: format!("{:032x}", rand::random::<u128>()),
-            parameters,
+            edits,
             brings_documents,
             ports: Arc::clone(&self.ports),
             key,
@@ -90,6 +92,6 @@ fn with_presentation(
 }
 
 /// Returns whether a create names a presentation in its parameters.
-fn names_presentation(parameters: &str) -> bool {
-    RawQuery::new(parameters).first("preUploadedPresentation").is_some_and(|url| !url.trim().is_empty())
+fn names_presentation(parameters: &EditedParameters<'_>) -> bool {
+    parameters.first("preUploadedPresentation").is_some_and(|url| !url.trim().is_empty())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
+use usher_bbb::query::ParameterEdits;
 use usher_model::{
     meeting::MeetingKey,
     routing::{RouteState, ServerRoute},
@@ -38,8 +39,9 @@ pub(super) struct MeetingCreation {
     pub(super) ports: Arc<CreatePorts>,
     pub(super) request: VerifiedRequest,
     pub(super) key: MeetingKey,
-    /// The parameters as servers get them, but for the number and the addresses of callbacks.
-    pub(super) parameters: String,
+    /// The changes of the parameters for any server. Those for one server are the number and the addresses
+    /// of callbacks.
+    pub(super) edits: ParameterEdits<'static>,
     pub(super) wishes: PlacementWishes,
     /// SHA-256 of the caller's parameters, by which control planes recognize a repeated create.
     pub(super) digest: [u8; 32],
