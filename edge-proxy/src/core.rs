@@ -17,4 +17,5 @@ pub mod request_target;
 pub mod resign;
 pub mod route;
 pub mod rules;
+pub mod server_refusal;
 pub mod validate;

@@ -3,6 +3,7 @@
 
 mod connector;
 mod passive_reports;
+mod refusal_warnings;
 mod server_answer;
 mod shared_reads;
 
@@ -21,7 +22,9 @@ use tokio::time::Instant;
 use tracing::instrument;
 use usher_bbb::{call::ApiCall, parse};
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_runtime::{pending::PendingCalls, telemetry};
+use usher_runtime::{clock, pending::PendingCalls, telemetry};
+
+use refusal_warnings::RefusalWarnings;
 
 pub use connector::ConnectorError;
 pub use passive_reports::PassiveReports;
@@ -31,6 +34,7 @@ pub use shared_reads::SharedReads;
 use crate::core::{
     evidence::{CallOrigin, FailureKind},
     resign::OutgoingCall,
+    server_refusal::ServerRefusal,
 };
 
 /// The largest answer that is read, in bytes.
@@ -77,6 +81,7 @@ pub struct ServerClient {
     client: Client<connector::ServerConnector, RequestPayload>,
     pending: PendingCalls,
     passive: PassiveReports,
+    warnings: Arc<RefusalWarnings>,
 }
 
 impl ServerClient {
@@ -94,7 +99,7 @@ impl ServerClient {
             .pool_max_idle_per_host(POOL_PER_SERVER)
             .pool_timer(TokioTimer::new())
             .build(connector::ServerConnector::new(connect_timeout)?);
-        Ok(Self { client, pending, passive })
+        Ok(Self { client, pending, passive, warnings: Arc::default() })
     }
 
     /// Calls a server and reads its answer, both before `deadline`. A failure is reported to the
@@ -117,6 +122,13 @@ impl ServerClient {
         match &outcome {
             Ok(answer) if is_our_fault(answer) => {}
             Ok(_) => self.passive.succeeded(&server.id, call),
+            // A tenant can cause any number of these: they must not fill the log.
+            Err(ServerCallError::Refused(ServerRefusal { status, .. })) => {
+                if let Some(silent) = self.warnings.due(&server.id, *status, clock::now()) {
+                    let status = status.as_u16();
+                    tracing::warn!(server = %server.id, call = call.name(), status, silent, "a server refuses requests");
+                }
+            }
             Err(error) => {
                 if let Some(kind) = error.kind() {
                     tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
@@ -141,12 +153,17 @@ impl ServerClient {
         upload: UploadBody,
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
+        let address_bytes = outgoing.url.len();
         let request = request(outgoing, upload).ok_or(ServerCallError::NotSendable)?;
         let ticket = self.pending.enter(format!("server {}", server.id), call.name());
         let exchange = async {
             let response = self.client.request(request).await.map_err(|e| server_answer::of_client(&e))?;
             ticket.phase("answer");
-            read(call, response.status(), response.into_body()).await
+            let status = response.status();
+            if status.is_client_error() {
+                return Err(ServerCallError::Refused(ServerRefusal { status, address_bytes }));
+            }
+            read(call, status, response.into_body()).await
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
@@ -180,9 +197,6 @@ fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<Request
 }
 
 async fn read(call: ApiCall, status: StatusCode, body: Incoming) -> Result<ServerAnswer, ServerCallError> {
-    if status.is_client_error() {
-        return Err(ServerCallError::Refused(status));
-    }
     if !status.is_success() {
         return Err(ServerCallError::Unknown(FailureKind::ServerError));
     }

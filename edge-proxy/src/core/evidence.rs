@@ -10,6 +10,7 @@
 //! | no connection | the failure itself |
 //! | time-out, 5xx, unreadable answer | each tenant and meeting whose same call failed there since one succeeded there last; whether the same call succeeded elsewhere since the first of them |
 //! | the same, with documents | none: the caller chose the documents that the server fetched |
+//! | HTTP 4xx | none: the caller chose the request (`core/server_refusal.rs`) |
 //!
 //! Each tenant and meeting has one vote, however often its call fails, and each tenant has few
 //! votes, so that no tenant displaces the votes of another.

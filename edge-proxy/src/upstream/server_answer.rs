@@ -2,11 +2,10 @@
 
 use std::{error::Error, io};
 
-use http::StatusCode;
 use hyper_util::client::legacy;
 use usher_bbb::{parse::ReplyHeader, reply::Refusal};
 
-use crate::core::evidence::FailureKind;
+use crate::core::{evidence::FailureKind, server_refusal::ServerRefusal};
 
 /// The error of the operating system if no descriptor is left on this machine. Both numbers are the
 /// same on every Unix.
@@ -47,8 +46,8 @@ pub enum ServerCallError {
     #[error("no connection ({0:?})")]
     NotSent(FailureKind),
     /// The server's front end refused the request: the server did not act.
-    #[error("refused with HTTP {0}")]
-    Refused(StatusCode),
+    #[error("refused with HTTP {}", .0.status)]
+    Refused(ServerRefusal),
     /// The client's own body broke off. The failure is not evidence against the server.
     #[error("the client's body broke off")]
     BrokenUpload,
@@ -61,6 +60,15 @@ impl ServerCallError {
     /// Returns whether the server certainly did not act.
     pub fn is_definite(&self) -> bool {
         matches!(self, Self::NotSendable | Self::NotSent(_) | Self::Refused(_))
+    }
+
+    /// Returns the refusal that the caller gets; `None` if another try may succeed. `body_bytes` is the size of the
+    /// body, if it is known.
+    pub fn refusal(&self, body_bytes: Option<u64>) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => refusal.of_caller(body_bytes),
+            Self::NotSendable | Self::NotSent(_) | Self::BrokenUpload | Self::Unknown(_) => None,
+        }
     }
 
     /// Returns the kind of failure to report to the control plane, if it is evidence against the

@@ -28,6 +28,7 @@ mod reads;
 mod recording_changes;
 mod recordings;
 mod routes;
+mod server_refusals;
 mod support;
 mod tenants;
 mod text_tracks;

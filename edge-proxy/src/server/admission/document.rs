@@ -24,9 +24,18 @@ pub(in crate::server) enum RequestDocument {
     None,
     /// The document is in memory and can be sent again.
     Held(Bytes),
-    /// The document is passed on as it comes, and can be sent once. It breaks off at the byte at which it
-    /// is found to be no document; the second field then holds the fault.
-    Streamed(Option<RequestPayload>, Arc<OnceLock<BodyFault>>),
+    /// The document is passed on as it comes, and can be sent once.
+    Streamed(StreamedDocument),
+}
+
+/// A document that is passed on as it comes.
+pub(in crate::server) struct StreamedDocument {
+    /// The body; `None` once it was sent.
+    body: Option<RequestPayload>,
+    /// The fault at whose byte the body breaks off, if it is found to be no document.
+    fault: Arc<OnceLock<BodyFault>>,
+    /// The size that the client has announced, bytes.
+    announced: Option<u64>,
 }
 
 impl std::fmt::Debug for RequestDocument {
@@ -34,7 +43,7 @@ impl std::fmt::Debug for RequestDocument {
         f.write_str(match self {
             Self::None => "None",
             Self::Held(_) => "Held",
-            Self::Streamed(..) => "Streamed",
+            Self::Streamed(_) => "Streamed",
         })
     }
 }
@@ -50,6 +59,7 @@ impl RequestDocument {
         mut check: Option<DocumentBody>,
         limits: BodyLimits,
     ) -> Result<Self, BodyError> {
+        let announced = body.size_hint().exact();
         let limit = usize::try_from(limits.largest).unwrap_or(usize::MAX);
         let mut rest = Limited::new(TimedBody::new(body, limits.silence), limit);
         let mut held = BytesMut::new();
@@ -76,7 +86,8 @@ impl RequestDocument {
             rest.into_data_stream(),
         );
         let frames = futures::StreamExt::map(stream, |data: Result<Bytes, BoxError>| data.map(Frame::data));
-        Ok(Self::Streamed(Some(payload(StreamBody::new(frames))), fault))
+        let body = Some(payload(StreamBody::new(frames)));
+        Ok(Self::Streamed(StreamedDocument { body, fault, announced }))
     }
 
     /// Returns the body for one call; `None` if it was sent already and cannot be sent again.
@@ -84,7 +95,7 @@ impl RequestDocument {
         match self {
             Self::None => Some(UploadBody::None),
             Self::Held(bytes) => Some(UploadBody::xml(bytes.clone())),
-            Self::Streamed(body, _) => body.take().map(UploadBody::Xml),
+            Self::Streamed(document) => document.body.take().map(UploadBody::Xml),
         }
     }
 
@@ -102,10 +113,10 @@ impl RequestDocument {
                 edit.end()?;
                 Self::Held(out.into())
             }
-            Self::Streamed(body, fault) => {
+            Self::Streamed(StreamedDocument { body, fault, announced }) => {
                 let fault_of_edit = Arc::clone(&fault);
                 let body = body.map(|inner| payload(EditedBody { inner, edit, fault: fault_of_edit }));
-                Self::Streamed(body, fault)
+                Self::Streamed(StreamedDocument { body, fault, announced })
             }
         })
     }
@@ -115,7 +126,7 @@ impl RequestDocument {
         match self {
             Self::None => true,
             Self::Held(bytes) => bytes.is_empty(),
-            Self::Streamed(..) => false,
+            Self::Streamed(_) => false,
         }
     }
 
@@ -129,13 +140,22 @@ impl RequestDocument {
 
     /// Returns whether the document can be sent once more.
     pub(in crate::server) fn can_be_sent(&self) -> bool {
-        !matches!(self, Self::Streamed(None, _))
+        !matches!(self, Self::Streamed(StreamedDocument { body: None, .. }))
+    }
+
+    /// Returns the size of the document in bytes, as far as it is known.
+    pub(in crate::server) fn size(&self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Held(bytes) => Some(bytes.len() as u64),
+            Self::Streamed(document) => document.announced,
+        }
     }
 
     /// Returns the fault at which the document broke off on its way.
     pub(in crate::server) fn fault(&self) -> Option<BodyFault> {
         match self {
-            Self::Streamed(_, fault) => fault.get().copied(),
+            Self::Streamed(document) => document.fault.get().copied(),
             Self::None | Self::Held(_) => None,
         }
     }

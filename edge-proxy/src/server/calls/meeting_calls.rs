@@ -103,7 +103,7 @@ impl MeetingCalls {
                 let xml = with_own_addresses(self.addresses.as_deref(), &request.tenant, xml);
                 CallReply::passed_on(&answer, xml)
             }
-            Err(_) => CallReply::unavailable(),
+            Err(error) => CallReply::unanswered(call, &error, None),
         }
     }
 
@@ -132,9 +132,9 @@ impl MeetingCalls {
         match self.change(request, parameters, server, upload).await {
             Ok(answer) => CallReply::passed_on(&answer, request.own_ids(&answer.text).into_owned()),
             // A broken document is the client's fault, and another try would fail the same way.
-            Err(_) => match request.document.fault() {
+            Err(error) => match request.document.fault() {
                 Some(fault) => CallReply::refused(&faulty_document(fault)),
-                None => CallReply::unavailable(),
+                None => CallReply::unanswered(request.call, &error, request.document.size()),
             },
         }
     }
@@ -154,7 +154,7 @@ impl MeetingCalls {
                 }
                 CallReply::passed_on(&answer, request.own_ids(&answer.text).into_owned())
             }
-            Err(_) => CallReply::unavailable(),
+            Err(error) => CallReply::unanswered(request.call, &error, None),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     core::{admission::ShedReason, document_body::BodyFault},
     metrics::RequestOutcome,
     server::transport::HttpResponse,
-    upstream::ServerAnswer,
+    upstream::{ServerAnswer, ServerCallError},
 };
 
 /// Seconds after which a client may try again, in `Retry-After`.
@@ -139,6 +139,19 @@ impl CallReply {
     pub(in crate::server) fn over(mut self, reason: ShedReason) -> Self {
         self.shed = Some(reason);
         self
+    }
+
+    /// Answers a call that the server has not answered: by the refusal of its front end if that is final, else that
+    /// the client may try again (I13). `body_bytes` is the size of the request's body, if it is known.
+    pub(in crate::server) fn unanswered(
+        call: ApiCall,
+        error: &ServerCallError,
+        body_bytes: Option<u64>,
+    ) -> Self {
+        match error.refusal(body_bytes) {
+            Some(refusal) => Self::refused_to(call, &refusal),
+            None => Self::unavailable_to(call),
+        }
     }
 
     /// Redirects the browser to `location`.

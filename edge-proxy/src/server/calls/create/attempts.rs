@@ -43,8 +43,9 @@ enum TryOutcome {
     Answered(CallReply),
     /// The server did not act: another server may be tried.
     NotSent(ServerId),
-    /// The server has answered and did not act: perhaps no server accepts this request.
-    Refused(ServerId),
+    /// The server has answered and did not act: perhaps no server accepts this request. The refusal is the caller's
+    /// if all servers refuse.
+    Refused(ServerId, Option<Refusal>),
     /// The server did not act, and the record is that of another create in progress, which alone can
     /// change it.
     NotOurs(ServerId),
@@ -52,10 +53,40 @@ enum TryOutcome {
     NumberTaken(VoiceBridge),
 }
 
+/// The refusals of the servers that were tried.
+#[derive(Debug, Default)]
+struct TriesRefused {
+    /// The last refusal that another try does not change.
+    last: Option<Refusal>,
+    /// Whether some server did not act for another reason.
+    may_be_over: bool,
+}
+
+impl TriesRefused {
+    fn note(&mut self, tried: &TryOutcome) {
+        match tried {
+            TryOutcome::Refused(_, Some(refusal)) => self.last = Some(refusal.clone()),
+            TryOutcome::Refused(_, None) | TryOutcome::NotSent(_) | TryOutcome::NotOurs(_) => {
+                self.may_be_over = true
+            }
+            TryOutcome::Answered(_) | TryOutcome::NumberTaken(_) => {}
+        }
+    }
+
+    /// Returns the answer to a create for which no server is left: the retryable one if another try may succeed.
+    fn reply(self) -> CallReply {
+        match self.last.filter(|_| !self.may_be_over) {
+            Some(refusal) => CallReply::refused(&refusal),
+            None => CallReply::unavailable(),
+        }
+    }
+}
+
 impl MeetingCreation {
     /// Tries servers until one has answered.
     pub(super) async fn run(mut self) -> CallReply {
         let (mut excluded, mut tries, mut waits) = (Vec::new(), 0, 0);
+        let mut refusals = TriesRefused::default();
         // Servers are tried until the control plane has no other one, or until the deadline.
         while tries < TRIES && self.request.document.can_be_sent() && Instant::now() < self.deadline {
             let tried = match self.destination(&excluded).await {
@@ -63,19 +94,21 @@ impl MeetingCreation {
                 // A request of this create has arrived late and has placed the meeting there again.
                 Ok(CreateDestination::Placed(server, _)) if excluded.contains(&server.id) => {
                     self.abandon(&server, AbandonCertainty::Definite).await;
-                    TryOutcome::Refused(server.id)
+                    TryOutcome::Refused(server.id, None)
                 }
                 Ok(CreateDestination::Placed(server, bridge)) => self.attempt(&server, bridge).await,
-                Err(refusal) => return refused(&refusal),
+                Err(refusal) if refusal == Refusal::SERVER_UNAVAILABLE => return refusals.reply(),
+                Err(refusal) => return CallReply::refused(&refusal),
             };
+            refusals.note(&tried);
             let server = match tried {
                 TryOutcome::Answered(reply) => return reply,
                 // No other server has the parent.
-                TryOutcome::NotSent(_) | TryOutcome::Refused(_) if self.is_room() => {
-                    return CallReply::unavailable();
+                TryOutcome::NotSent(_) | TryOutcome::Refused(..) if self.is_room() => {
+                    return refusals.reply();
                 }
-                TryOutcome::NotSent(ref server) | TryOutcome::Refused(ref server) => {
-                    tries += usize::from(matches!(tried, TryOutcome::Refused(_)));
+                TryOutcome::NotSent(ref server) | TryOutcome::Refused(ref server, _) => {
+                    tries += usize::from(matches!(tried, TryOutcome::Refused(..)));
                     info!(%server, "another server is tried for a create");
                     self.ports.second_tries.inc();
                     server.clone()
@@ -99,7 +132,7 @@ impl MeetingCreation {
                 excluded.push(server);
             }
         }
-        CallReply::unavailable()
+        refusals.reply()
     }
 
     /// Calls the server, with the number `bridge` if the control plane has chosen one, and with `id` if the
@@ -140,12 +173,15 @@ impl MeetingCreation {
         };
         let answer = match self.call(&owner.server, owner.voice_bridge, id).await {
             Ok(answer) => answer,
+            Err(ServerCallError::Refused(refusal)) if refusal.is_of_request() || !is_pending => {
+                return TryOutcome::Answered(self.unanswered(&ServerCallError::Refused(refusal)));
+            }
             Err(error) if error.is_definite() && is_pending => {
                 return TryOutcome::NotOurs(owner.server.id.clone());
             }
             Err(error) => {
                 warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
-                return TryOutcome::Answered(self.unanswered());
+                return TryOutcome::Answered(self.unanswered(&error));
             }
         };
         if is_our_fault(&answer) {
@@ -181,10 +217,12 @@ impl MeetingCreation {
     }
 
     /// Returns the answer to a create that the server has not answered. Another try may help, unless the
-    /// body is at fault.
-    fn unanswered(&self) -> CallReply {
-        let fault = self.request.document.fault();
-        fault.map_or_else(CallReply::unavailable, |fault| CallReply::refused(&faulty_document(fault)))
+    /// request is at fault.
+    fn unanswered(&self, error: &ServerCallError) -> CallReply {
+        match self.request.document.fault() {
+            Some(fault) => CallReply::refused(&faulty_document(fault)),
+            None => CallReply::unanswered(ApiCall::Create, error, self.request.document.size()),
+        }
     }
 
     fn passed_on(&self, answer: &ServerAnswer) -> CallReply {
@@ -214,7 +252,7 @@ impl MeetingCreation {
             Ok(answer) if is_our_fault(&answer) => {
                 self.ports.servers.report(server, FailureKind::BadAnswer, ApiCall::Create, &self.caller());
                 self.abandon(server, AbandonCertainty::Definite).await;
-                TryOutcome::Refused(server.id.clone())
+                TryOutcome::Refused(server.id.clone(), None)
             }
             Ok(answer) => match create_reply(&answer.text) {
                 Ok(Parsed::Success(created)) => {
@@ -240,9 +278,13 @@ impl MeetingCreation {
                 self.abandon(server, AbandonCertainty::Definite).await;
                 TryOutcome::Answered(CallReply::unavailable())
             }
-            Err(ServerCallError::Refused(_)) => {
+            Err(error @ ServerCallError::Refused(refusal)) => {
                 self.abandon(server, AbandonCertainty::Definite).await;
-                TryOutcome::Refused(server.id.clone())
+                if refusal.is_of_request() {
+                    TryOutcome::Answered(self.unanswered(&error))
+                } else {
+                    TryOutcome::Refused(server.id.clone(), error.refusal(None))
+                }
             }
             Err(ServerCallError::NotSent(_)) => {
                 self.abandon(server, AbandonCertainty::Definite).await;
@@ -255,7 +297,7 @@ impl MeetingCreation {
             Err(error) => {
                 warn!(server = %server.id, %error, "the outcome of a create is unknown");
                 self.abandon(server, AbandonCertainty::Unknown).await;
-                TryOutcome::Answered(self.unanswered())
+                TryOutcome::Answered(self.unanswered(&error))
             }
         }
     }
@@ -280,14 +322,5 @@ impl MeetingCreation {
             // A join of such an id is refused as retryable until the meeting is confirmed.
             let _ = confirmed.await;
         }
-    }
-}
-
-/// Refuses a create. The refusal is the retryable one if another try may succeed.
-fn refused(refusal: &Refusal) -> CallReply {
-    if *refusal == Refusal::SERVER_UNAVAILABLE {
-        CallReply::unavailable()
-    } else {
-        CallReply::refused(refusal)
     }
 }

@@ -59,7 +59,10 @@ async fn change_batch(
         Ok(answer) if answer.outcome.success => ChangeResponse::Done,
         Ok(answer) if answer.outcome.key == Refusal::RECORDINGS_NOT_FOUND.key => ChangeResponse::NotFound,
         Ok(answer) => ChangeResponse::Refused(answer.text),
-        Err(_) => ChangeResponse::Nothing,
+        Err(error) => match error.refusal(None) {
+            Some(refusal) => ChangeResponse::Refused(refusal.to_xml()),
+            None => ChangeResponse::Nothing,
+        },
     }
 }
 

@@ -30,13 +30,14 @@ pub(super) async fn get(
         Err(reply) => return reply,
     };
     let (parameters, deadline) = (parameters(request), Instant::now() + timeouts.call / 2);
+    let mut reply = CallReply::unavailable_to(request.call);
     for server in &holders {
-        let answer = servers.call(server, request.call, &parameters, UploadBody::None, deadline).await;
-        if let Ok(answer) = answer {
-            return passed_on(&answer);
+        match servers.call(server, request.call, &parameters, UploadBody::None, deadline).await {
+            Ok(answer) => return passed_on(&answer),
+            Err(error) => reply = CallReply::unanswered(request.call, &error, None),
         }
     }
-    CallReply::unavailable_to(request.call)
+    reply
 }
 
 /// Sends subtitles or captions to a server that has the recording.
@@ -50,6 +51,7 @@ pub(super) async fn put(
         Ok(holders) => holders,
         Err(reply) => return reply,
     };
+    let size = request.document.size();
     let document = std::mem::replace(&mut request.document, RequestDocument::None);
     let kind = request.content_type.take();
     let (Some(server), upload) = (holders.first(), document.multipart(kind)) else {
@@ -58,7 +60,10 @@ pub(super) async fn put(
     let deadline = Instant::now() + timeouts.upload;
     let servers = RecordingServers::of(calls, &request);
     let answer = servers.call(server, request.call, &parameters(&request), upload, deadline).await;
-    answer.map_or_else(|_| CallReply::unavailable_to(request.call), |answer| passed_on(&answer))
+    match answer {
+        Ok(answer) => passed_on(&answer),
+        Err(error) => CallReply::unanswered(request.call, &error, size),
+    }
 }
 
 /// Returns the servers that have the recording.
