@@ -17,7 +17,7 @@ use usher_model::{
     id::{EdgeId, IdError},
     settings::Settings,
 };
-use usher_runtime::{ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
+use usher_runtime::{memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 
 use crate::{
     control::{
@@ -29,10 +29,17 @@ use crate::{
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
         table_cell::TableCell,
     },
+    core::admission::{ByteBudget, ServerLanes},
     metrics::EdgeMetrics,
     server::{CallbackPorts, ClientListener, EdgePorts, ListenerError, RequestRouter, ShutdownPhase},
-    upstream::{ConnectorError, PassiveReports, ServerClient, SharedReads},
+    upstream::{CallBudgets, ConnectorError, PassiveReports, ServerClient, SharedReads},
 };
+
+/// Least size of the bodies and answers in memory, unless one is set: a list of a large server and the merged
+/// one fit into half of it.
+const MEMORY_BUDGET_LEAST: u64 = 64 << 20;
+/// Largest such size: more only hides that a client reads too slowly.
+const MEMORY_BUDGET_MOST: u64 = 1 << 30;
 
 /// The reasons why an edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +88,13 @@ impl Edge {
         let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell)));
         let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
-        let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive)?;
+        let bytes = ByteBudget::new(memory_budget(settings));
+        let budgets = CallBudgets {
+            lanes: ServerLanes::new(settings.edge.max_server_reads, settings.edge.max_server_writes),
+            bytes: bytes.clone(),
+            shed: metrics.requests.shed.clone(),
+        };
+        let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive, budgets)?;
         let keys = CallbackClient::new(planes.clone());
         let tickets = keys.ticket_secrets();
         let callbacks = settings.public_url.clone().map(|public_url| CallbackPorts {
@@ -104,6 +117,7 @@ impl Edge {
             callbacks,
             upstream,
             reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
+            bytes,
             tasks: tasks.clone(),
             metrics: metrics.requests.clone(),
         };
@@ -234,4 +248,12 @@ fn edge_id(settings: &Settings) -> Result<EdgeId, IdError> {
         name.push_str("edge");
     }
     EdgeId::parse(&format!("{name}-{}", process::id()))
+}
+
+/// Returns the size of the bodies and answers that may be in memory.
+fn memory_budget(settings: &Settings) -> u64 {
+    settings.edge.memory_budget.unwrap_or_else(|| {
+        let usable = memory::usable().map_or(MEMORY_BUDGET_LEAST, |usable| usable / 4);
+        usable.clamp(MEMORY_BUDGET_LEAST, MEMORY_BUDGET_MOST)
+    })
 }

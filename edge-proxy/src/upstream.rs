@@ -9,7 +9,7 @@ mod shared_reads;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
@@ -20,7 +20,10 @@ use hyper_util::{
 };
 use tokio::time::Instant;
 use tracing::instrument;
-use usher_bbb::{call::ApiCall, parse};
+use usher_bbb::{
+    call::{ApiCall, CallStrategy},
+    parse,
+};
 use usher_model::{id::ServerId, routing::ServerRoute};
 use usher_runtime::{clock, pending::PendingCalls, telemetry};
 
@@ -31,10 +34,14 @@ pub use passive_reports::PassiveReports;
 pub use server_answer::{ServerAnswer, ServerCallError, is_our_fault};
 pub use shared_reads::SharedReads;
 
-use crate::core::{
-    evidence::{CallOrigin, FailureKind},
-    resign::OutgoingCall,
-    server_refusal::ServerRefusal,
+use crate::{
+    core::{
+        admission::{ByteBudget, ByteHolder, ByteOwner, OverByteBudget, ServerLanes, ShedReason},
+        evidence::{CallOrigin, FailureKind},
+        resign::OutgoingCall,
+        server_refusal::ServerRefusal,
+    },
+    metrics::ShedCounters,
 };
 
 /// The largest answer that is read, in bytes.
@@ -82,6 +89,18 @@ pub struct ServerClient {
     pending: PendingCalls,
     passive: PassiveReports,
     warnings: Arc<RefusalWarnings>,
+    budgets: CallBudgets,
+}
+
+/// The budgets of calls to servers; clones share them.
+#[derive(Debug, Clone)]
+pub struct CallBudgets {
+    /// The calls under way at each server.
+    pub lanes: ServerLanes,
+    /// The bytes of answers in memory.
+    pub bytes: ByteBudget,
+    /// Counts the calls and answers that were refused.
+    pub shed: ShedCounters,
 }
 
 impl ServerClient {
@@ -93,13 +112,14 @@ impl ServerClient {
         connect_timeout: Duration,
         pending: PendingCalls,
         passive: PassiveReports,
+        budgets: CallBudgets,
     ) -> Result<Self, ConnectorError> {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_PER_SERVER)
             .pool_timer(TokioTimer::new())
             .build(connector::ServerConnector::new(connect_timeout)?);
-        Ok(Self { client, pending, passive, warnings: Arc::default() })
+        Ok(Self { client, pending, passive, warnings: Arc::default(), budgets })
     }
 
     /// Calls a server and reads its answer, both before `deadline`. A failure is reported to the
@@ -117,8 +137,16 @@ impl ServerClient {
         caller: &CallOrigin,
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
+        let Some(_place) = self.budgets.lanes.enter(&server.id, call, &caller.tenant) else {
+            self.budgets.shed.count(ShedReason::ServerConcurrency);
+            return Err(ServerCallError::ServerBusy);
+        };
         let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
-        let outcome = self.bounded(server, call, outgoing, upload, deadline).await;
+        let bytes = self.budgets.bytes.holder(byte_owner(call, caller));
+        let outcome = self.bounded(server, call, outgoing, upload, bytes, deadline).await;
+        if outcome == Err(ServerCallError::OverByteBudget) {
+            self.budgets.shed.count(ShedReason::ByteBudget);
+        }
         match &outcome {
             Ok(answer) if is_our_fault(answer) => {}
             Ok(_) => self.passive.succeeded(&server.id, call),
@@ -151,6 +179,7 @@ impl ServerClient {
         call: ApiCall,
         outgoing: OutgoingCall,
         upload: UploadBody,
+        bytes: ByteHolder,
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
         let address_bytes = outgoing.url.len();
@@ -163,7 +192,7 @@ impl ServerClient {
             if status.is_client_error() {
                 return Err(ServerCallError::Refused(ServerRefusal { status, address_bytes }));
             }
-            read(call, status, response.into_body()).await
+            read(call, status, response.into_body(), bytes).await
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
@@ -196,20 +225,44 @@ fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<Request
     Some(request)
 }
 
-async fn read(call: ApiCall, status: StatusCode, body: Incoming) -> Result<ServerAnswer, ServerCallError> {
+async fn read(
+    call: ApiCall,
+    status: StatusCode,
+    body: Incoming,
+    mut bytes: ByteHolder,
+) -> Result<ServerAnswer, ServerCallError> {
     if !status.is_success() {
         return Err(ServerCallError::Unknown(FailureKind::ServerError));
     }
     let unreadable = ServerCallError::Unknown(FailureKind::BadAnswer);
-    let body = collect(body).await.map_err(|_| unreadable.clone())?;
+    let body = collect(body, &mut bytes).await.map_err(|error| match error.downcast_ref() {
+        Some(OverByteBudget) => ServerCallError::OverByteBudget,
+        None => unreadable.clone(),
+    })?;
     let text = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
     let is_json = call.answers_json() && text.trim_start().starts_with('{');
     let outcome = if is_json { parse::json_outcome(&text) } else { parse::outcome(&text) };
-    Ok(ServerAnswer { outcome: outcome.map_err(|_| unreadable)?, text })
+    Ok(ServerAnswer { outcome: outcome.map_err(|_| unreadable)?, text, bytes: bytes.into() })
 }
 
-async fn collect(body: Incoming) -> Result<Bytes, BoxError> {
-    Ok(Limited::new(body, ANSWER_MAX).collect().await?.to_bytes())
+/// Reads a body. Its bytes are taken from the budget as they come, before they are kept.
+async fn collect(body: Incoming, bytes: &mut ByteHolder) -> Result<Bytes, BoxError> {
+    let (mut body, mut whole) = (Limited::new(body, ANSWER_MAX), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            bytes.add(data.len())?;
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// Returns the owner of an answer: all tenants share the lists of servers.
+fn byte_owner(call: ApiCall, caller: &CallOrigin) -> ByteOwner {
+    match call.strategy() {
+        CallStrategy::EveryServer(_) => ByteOwner::Fleet,
+        _ => ByteOwner::Tenant(caller.tenant.clone()),
+    }
 }
 
 /// Returns whether reading a body failed because the body exceeds its limit.

@@ -294,6 +294,13 @@ pub struct EdgeSettings {
     /// Largest cost of calls under way at an edge, which tenants share; 0 means no limit. A read costs 1,
     /// a create 4, a list 8.
     pub max_cost: u32,
+    /// Largest number of calls that read and are under way at one server; 0 means no limit.
+    pub max_server_reads: u32,
+    /// Largest number of other calls that are under way at one server; 0 means no limit.
+    pub max_server_writes: u32,
+    /// Largest size of the bodies and answers in memory, bytes; 0 means no limit. Without it, a quarter of the
+    /// memory that the process may use.
+    pub memory_budget: Option<u64>,
     /// PEM file of the certificate chain; without it the edge serves plain HTTP.
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the key of the certificate.
@@ -320,6 +327,9 @@ impl Default for EdgeSettings {
             max_address_connections: None,
             max_address_requests: None,
             max_cost: 4096,
+            max_server_reads: 256,
+            max_server_writes: 128,
+            memory_budget: None,
             tls_cert: None,
             tls_key: None,
             proxy_protocol_from: Vec::new(),

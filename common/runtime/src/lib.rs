@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod config;
 pub mod descriptors;
+pub mod memory;
 pub mod metrics;
 pub mod ops;
 pub mod pending;

@@ -7,6 +7,7 @@
 //! parameters are pure rules (`core/limits.rs`).
 
 mod address_limits;
+pub(in crate::server) mod answer_bytes;
 pub(in crate::server) mod body;
 pub(in crate::server) mod document;
 pub(in crate::server) mod multipart;

@@ -13,7 +13,7 @@ use usher_model::settings::Settings;
 use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget},
+    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget, answer_bytes},
     callback_sealer::CallbackSealer,
     calls::{
         create::{CreateCalls, CreatePorts},
@@ -33,7 +33,10 @@ use crate::{
     control::{
         callbacks::CallbackClient, hooks::HookClient, placement::PlacementClient, table_cell::TableCell,
     },
-    core::{admission::ShedReason, rules::DeploymentRules},
+    core::{
+        admission::{ByteBudget, ByteHolder, ByteOwner, ShedReason},
+        rules::DeploymentRules,
+    },
     metrics::{RequestMetrics, RequestOutcome},
     upstream::{ServerClient, SharedReads},
 };
@@ -51,6 +54,8 @@ pub(crate) struct EdgePorts {
     pub(crate) upstream: ServerClient,
     /// The reads in progress, which requests share.
     pub(crate) reads: SharedReads,
+    /// The budget of bytes in memory.
+    pub(crate) bytes: ByteBudget,
     /// The owner of work that must outlive its request.
     pub(crate) tasks: TaskGroup,
     /// The counters of requests.
@@ -83,13 +88,14 @@ pub(crate) struct RequestRouter {
     /// `None` if the settings have no password for `FreeSWITCH`.
     dial_in: Option<DialInReceiver>,
     addresses: AddressLimits,
+    bytes: ByteBudget,
     metrics: RequestMetrics,
 }
 
 impl RequestRouter {
     /// Builds every handler from `ports`, with the limits of `settings`.
     pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
-        let EdgePorts { cell, placement, callbacks, upstream, reads, tasks, metrics } = ports;
+        let EdgePorts { cell, placement, callbacks, upstream, reads, bytes, tasks, metrics } = ports;
         let timeouts = CallTimeouts {
             create: settings.meetings.create_timeout,
             call: settings.meetings.call_timeout,
@@ -126,11 +132,14 @@ impl RequestRouter {
                     planes: ports.hooks,
                     cell: Arc::clone(&cell),
                     limits,
+                    bytes: bytes.clone(),
+                    metrics: metrics.clone(),
                 },
                 addresses,
                 planes: ports.callbacks,
                 cell: Arc::clone(&cell),
                 limits,
+                bytes: bytes.clone(),
                 metrics: metrics.clone(),
             }
         });
@@ -138,6 +147,7 @@ impl RequestRouter {
             verifier: RequestVerifier {
                 cell: Arc::clone(&cell),
                 budget: TenantBudget::new(settings.edge.max_cost),
+                bytes: bytes.clone(),
                 bodies: BodyLimits { largest: settings.edge.max_body, silence },
                 serves_hooks: hooks.is_some(),
             },
@@ -155,7 +165,13 @@ impl RequestRouter {
             },
             recordings: RecordingCalls { servers: servers.clone(), survey, timeouts, tasks: tasks.clone() },
             hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
-            dial_in: DialInReceiver::new(&settings.voice, Arc::clone(&cell), silence, metrics.clone()),
+            dial_in: DialInReceiver::new(
+                &settings.voice,
+                Arc::clone(&cell),
+                silence,
+                bytes.clone(),
+                metrics.clone(),
+            ),
             meetings: Arc::new(MeetingCalls {
                 locator,
                 servers,
@@ -167,6 +183,7 @@ impl RequestRouter {
             }),
             callbacks: receiver,
             addresses: AddressLimits::new(&settings.edge),
+            bytes,
             metrics,
         }
     }
@@ -178,6 +195,10 @@ impl RequestRouter {
             self.metrics.shed.count(reason);
         }
         reply.response
+    }
+
+    fn answer_bytes(&self, request: &VerifiedRequest) -> ByteHolder {
+        self.bytes.holder(ByteOwner::Tenant(request.tenant.clone()))
     }
 
     /// Gives a verified request to the handler of its call.
@@ -237,7 +258,10 @@ impl RequestHandler for RequestRouter {
         telemetry::extract(request.headers(), &span);
         let reply = async {
             match self.verifier.verify(request).await {
-                Ok(request) => self.dispatch(request).await,
+                Ok(request) => {
+                    let (call, bytes) = (request.call, self.answer_bytes(&request));
+                    held(call, self.dispatch(request).await, bytes)
+                }
                 Err(reply) => *reply,
             }
         };
@@ -271,6 +295,18 @@ impl RequestHandler for RequestRouter {
 
     fn count_unreadable(&self) {
         self.metrics.count(None, RequestOutcome::refused, clock::now());
+    }
+}
+
+/// Takes the bytes of an answer from the budget until its client has read it. Only answers that can be had
+/// again are refused for it; no other is long.
+fn held(call: ApiCall, reply: CallReply, bytes: ByteHolder) -> CallReply {
+    if !call.is_read() {
+        return reply;
+    }
+    match answer_bytes::held(reply.response, bytes) {
+        Ok(response) => CallReply { response, ..reply },
+        Err(_) => CallReply::shed(call, ShedReason::ByteBudget),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The outcome of a call to a server: done, certainly not done, or unknown (style P9).
 
-use std::{error::Error, io};
+use std::{error::Error, io, sync::Arc};
 
 use hyper_util::client::legacy;
 use usher_bbb::{parse::ReplyHeader, reply::Refusal};
 
-use crate::core::{evidence::FailureKind, server_refusal::ServerRefusal};
+use crate::core::{admission::ByteHolder, evidence::FailureKind, server_refusal::ServerRefusal};
 
 /// The error of the operating system if no descriptor is left on this machine. Both numbers are the
 /// same on every Unix.
@@ -13,13 +13,33 @@ const ENFILE: i32 = 23;
 /// The error of the operating system if no descriptor is left in this process.
 const EMFILE: i32 = 24;
 
+/// The bytes of an answer in the budget, held by all of its clones.
+#[derive(Clone, Default)]
+pub struct AnswerBytes(
+    #[expect(dead_code, reason = "held until the answer is dropped")] Option<Arc<ByteHolder>>,
+);
+
+impl From<ByteHolder> for AnswerBytes {
+    fn from(bytes: ByteHolder) -> Self {
+        Self(Some(Arc::new(bytes)))
+    }
+}
+
 /// A complete, well-formed answer.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ServerAnswer {
     /// The answer as the server sent it: XML, or JSON from the calls about text tracks.
     pub text: String,
     /// The result that the answer states.
     pub outcome: ReplyHeader,
+    /// The bytes of `text` in the budget.
+    pub bytes: AnswerBytes,
+}
+
+impl PartialEq for ServerAnswer {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, &self.outcome) == (&other.text, &other.outcome)
+    }
 }
 
 impl std::fmt::Debug for ServerAnswer {
@@ -51,6 +71,12 @@ pub enum ServerCallError {
     /// The client's own body broke off. The failure is not evidence against the server.
     #[error("the client's body broke off")]
     BrokenUpload,
+    /// As many calls of the caller are under way at the server as may be: the edge sent no request.
+    #[error("too many calls are under way at the server")]
+    ServerBusy,
+    /// The memory for answers is in use. The server may have acted.
+    #[error("the memory for answers is in use")]
+    OverByteBudget,
     /// The server may have acted.
     #[error("outcome unknown ({0:?})")]
     Unknown(FailureKind),
@@ -59,7 +85,7 @@ pub enum ServerCallError {
 impl ServerCallError {
     /// Returns whether the server certainly did not act.
     pub fn is_definite(&self) -> bool {
-        matches!(self, Self::NotSendable | Self::NotSent(_) | Self::Refused(_))
+        matches!(self, Self::NotSendable | Self::NotSent(_) | Self::Refused(_) | Self::ServerBusy)
     }
 
     /// Returns the refusal that the caller gets; `None` if another try may succeed. `body_bytes` is the size of the
@@ -67,7 +93,12 @@ impl ServerCallError {
     pub fn refusal(&self, body_bytes: Option<u64>) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => refusal.of_caller(body_bytes),
-            Self::NotSendable | Self::NotSent(_) | Self::BrokenUpload | Self::Unknown(_) => None,
+            Self::NotSendable
+            | Self::NotSent(_)
+            | Self::BrokenUpload
+            | Self::ServerBusy
+            | Self::OverByteBudget
+            | Self::Unknown(_) => None,
         }
     }
 
@@ -76,7 +107,11 @@ impl ServerCallError {
     pub fn kind(&self) -> Option<FailureKind> {
         match self {
             Self::NotSent(kind) | Self::Unknown(kind) => Some(*kind),
-            Self::NotSendable | Self::Refused(_) | Self::BrokenUpload => None,
+            Self::NotSendable
+            | Self::Refused(_)
+            | Self::BrokenUpload
+            | Self::ServerBusy
+            | Self::OverByteBudget => None,
         }
     }
 }

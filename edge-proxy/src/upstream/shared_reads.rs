@@ -124,7 +124,7 @@ mod tests {
 
     fn answer() -> SharedAnswer {
         let text = "<response><returncode>SUCCESS</returncode></response>".to_owned();
-        Arc::new(ServerAnswer { outcome: parse::outcome(&text).unwrap(), text })
+        Arc::new(ServerAnswer { outcome: parse::outcome(&text).unwrap(), text, bytes: Default::default() })
     }
 
     #[tokio::test]

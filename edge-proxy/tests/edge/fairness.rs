@@ -2,4 +2,7 @@
 //! there. Crowds are counted, not timed: the servers that they wait for hang until the test ends.
 
 mod addresses;
+mod bytes;
+mod crowd;
+mod servers;
 mod tenants;

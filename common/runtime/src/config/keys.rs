@@ -103,6 +103,9 @@ keys! {
     "edge.max_address_connections" edge.max_address_connections;
     "edge.max_address_requests" edge.max_address_requests;
     "edge.max_cost" edge.max_cost;
+    "edge.max_server_reads" edge.max_server_reads;
+    "edge.max_server_writes" edge.max_server_writes;
+    "edge.memory_budget" edge.memory_budget;
     "edge.tls_cert" edge.tls_cert;
     "edge.tls_key" edge.tls_key;
     "edge.proxy_protocol_from" edge.proxy_protocol_from;

@@ -6,14 +6,20 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::{core::document_body::BodyFault, upstream::is_too_large};
+use crate::{
+    core::{
+        admission::{ByteHolder, OverByteBudget},
+        document_body::BodyFault,
+    },
+    upstream::is_too_large,
+};
 
 /// Largest body that is held in memory, bytes. A larger document is passed on as it comes, and other
 /// bodies are refused.
@@ -32,6 +38,8 @@ pub(in crate::server) enum BodyError {
     Broken,
     #[error(transparent)]
     Faulty(#[from] BodyFault),
+    #[error(transparent)]
+    OverBudget(#[from] OverByteBudget),
 }
 
 /// The limits of one request body.
@@ -83,19 +91,31 @@ impl Body for TimedBody {
     }
 }
 
-/// Reads a body into memory. All of it has to come within twice the longest silence: a client that sends
-/// one byte at a time would otherwise hold its request open for as long as it likes.
+/// Reads a body into memory, and takes its bytes from the budget as they come. All of it has to come within
+/// twice the longest silence: a client that sends one byte at a time would otherwise hold its request open for
+/// as long as it likes.
 ///
 /// # Errors
-/// Returns an error if the body is larger than the limits or [`BUFFER_MAX`] allow, slow, or broken off.
-pub(in crate::server) async fn read_small(body: Incoming, limits: BodyLimits) -> Result<Bytes, BodyError> {
+/// Returns an error if the body is larger than the limits or [`BUFFER_MAX`] allow, slow, or broken off, or
+/// if the budget has no further bytes for its owner.
+pub(in crate::server) async fn read_small(
+    body: Incoming,
+    limits: BodyLimits,
+    bytes: &mut ByteHolder,
+) -> Result<Bytes, BodyError> {
     let largest = usize::try_from(limits.largest).unwrap_or(usize::MAX).min(BUFFER_MAX);
-    let whole = Limited::new(TimedBody::new(body, limits.silence), largest).collect();
-    let whole = tokio::time::timeout(limits.silence * 2, whole)
-        .await
-        .map_err(|_| BodyError::Slow)?
-        .map_err(|error| body_error(error.as_ref()))?;
-    Ok(whole.to_bytes())
+    let mut body = Limited::new(TimedBody::new(body, limits.silence), largest);
+    let read = async {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.map_err(|error| body_error(error.as_ref()))?.into_data() {
+                bytes.add(data.len())?;
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(whole.freeze())
+    };
+    tokio::time::timeout(limits.silence * 2, read).await.unwrap_or(Err(BodyError::Slow))
 }
 
 /// Reads a body to its end and keeps none of it, so that its sender reads the answer: a sender whose

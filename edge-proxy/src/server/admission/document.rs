@@ -14,7 +14,10 @@ use hyper::body::Incoming;
 
 use super::body::{BUFFER_MAX, BodyError, BodyLimits, BoxError, TimedBody, body_error};
 use crate::{
-    core::document_body::{BodyFault, DocumentBody, PresentationEdit},
+    core::{
+        admission::ByteHolder,
+        document_body::{BodyFault, DocumentBody, PresentationEdit},
+    },
     upstream::{RequestPayload, UploadBody, payload},
 };
 
@@ -53,11 +56,13 @@ impl RequestDocument {
     /// that no server receives a whole body that it would answer with an error page.
     ///
     /// # Errors
-    /// Returns an error if the beginning of the body is too large, slow, broken off or no document.
+    /// Returns an error if the beginning of the body is too large, slow, broken off or no document, or if the
+    /// budget of `bytes` has no further ones.
     pub(in crate::server) async fn take(
         body: Incoming,
         mut check: Option<DocumentBody>,
         limits: BodyLimits,
+        bytes: &mut ByteHolder,
     ) -> Result<Self, BodyError> {
         let announced = body.size_hint().exact();
         let limit = usize::try_from(limits.largest).unwrap_or(usize::MAX);
@@ -68,6 +73,7 @@ impl RequestDocument {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         check.as_mut().map_or(Ok(()), |check| check.read(&data))?;
+                        bytes.add(data.len())?;
                         held.extend_from_slice(&data);
                     }
                 }

@@ -20,6 +20,7 @@ use crate::{
         callbacks::{CallbackClient, HandOverError},
         table_cell::TableCell,
     },
+    core::admission::{ByteBudget, ByteOwner},
     core::callbacks::{CallbackRejection, CallbackRequest, bearer, receive, sealed},
     metrics::RequestMetrics,
     server::{admission::body::read_small, callback_sealer::CallbackSealer, transport::HttpResponse},
@@ -33,6 +34,7 @@ pub(in crate::server) struct CallbackReceiver {
     pub(in crate::server) cell: Arc<TableCell>,
     pub(in crate::server) events: EventReceiver,
     pub(in crate::server) limits: HandOverLimits,
+    pub(in crate::server) bytes: ByteBudget,
     pub(in crate::server) metrics: RequestMetrics,
 }
 
@@ -74,8 +76,11 @@ impl CallbackReceiver {
             warn!(meeting = %state.meeting, kind = state.kind.name(), "a callback is larger than callbacks.max_body");
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
+        let mut bytes = self.bytes.holder(ByteOwner::Tenant(state.meeting.tenant.clone()));
         let body = match parts.method {
-            Method::POST => read_small(body, limits).await.map_err(unread)?,
+            Method::POST => {
+                read_small(body, limits, &mut bytes).await.map_err(|error| unread(error, &self.metrics))?
+            }
             _ => Bytes::new(),
         };
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -14,6 +14,7 @@ use usher_model::settings::VoiceSettings;
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
     core::{
+        admission::{ByteBudget, ByteOwner},
         dial_in::{DialInAnswer, DialInCall, DialInPrompt, PATH, document, is_authorized, numbers},
         route::RoutingDecision,
     },
@@ -35,6 +36,7 @@ pub(in crate::server) struct DialInReceiver {
     prompt: DialInPrompt,
     cell: Arc<TableCell>,
     form: BodyLimits,
+    bytes: ByteBudget,
     metrics: RequestMetrics,
 }
 
@@ -45,12 +47,13 @@ impl DialInReceiver {
         settings: &VoiceSettings,
         cell: Arc<TableCell>,
         silence: Duration,
+        bytes: ByteBudget,
         metrics: RequestMetrics,
     ) -> Option<Self> {
         let (pin_min, pin_max) = (settings.pin_min, settings.pin_max);
         let prompt = DialInPrompt { pin_min, pin_max, max_call: settings.max_call.as_secs() };
         let password = settings.fsapi_password.clone()?;
-        Some(Self { password, prompt, cell, form: BodyLimits { largest: FORM_MAX, silence }, metrics })
+        Some(Self { password, prompt, cell, form: BodyLimits { largest: FORM_MAX, silence }, bytes, metrics })
     }
 
     /// Returns whether a request is a question of `FreeSWITCH`.
@@ -75,7 +78,8 @@ impl DialInReceiver {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             return ("unauthorized", response);
         }
-        let Ok(form) = read_small(body, self.form).await else {
+        let mut bytes = self.bytes.holder(ByteOwner::Fleet);
+        let Ok(form) = read_small(body, self.form, &mut bytes).await else {
             return ("unreadable", empty(StatusCode::BAD_REQUEST));
         };
         let Some(table) = self.cell.load_full() else {

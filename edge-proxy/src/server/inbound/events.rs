@@ -11,7 +11,12 @@ use usher_model::callback::HookState;
 use super::server_answer::{HandOverLimits, not_taken, unread};
 use crate::{
     control::{hooks::HookClient, table_cell::TableCell},
-    core::{callbacks::bearer, hooks::posted},
+    core::{
+        admission::{ByteBudget, ByteOwner},
+        callbacks::bearer,
+        hooks::posted,
+    },
+    metrics::RequestMetrics,
     server::{
         admission::body::{discard, read_small},
         callback_sealer::CallbackSealer,
@@ -28,6 +33,8 @@ pub(in crate::server) struct EventReceiver {
     pub(in crate::server) planes: HookClient,
     pub(in crate::server) cell: Arc<TableCell>,
     pub(in crate::server) limits: HandOverLimits,
+    pub(in crate::server) bytes: ByteBudget,
+    pub(in crate::server) metrics: RequestMetrics,
 }
 
 impl EventReceiver {
@@ -54,9 +61,11 @@ impl EventReceiver {
             // A server that is refused would send the event again for minutes, and would hold back every
             // event behind it.
             warn!(%server, size, "an event is larger than callbacks.max_body and is lost");
-            return discard(body, limits.silence).await.map_err(unread);
+            return discard(body, limits.silence).await.map_err(|error| unread(error, &self.metrics));
         }
-        let body = read_small(body, limits).await.map_err(unread)?;
+        let mut bytes = self.bytes.holder(ByteOwner::Fleet);
+        let body =
+            read_small(body, limits, &mut bytes).await.map_err(|error| unread(error, &self.metrics))?;
         let form = std::str::from_utf8(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let query = parts.uri.query().unwrap_or_default();

@@ -9,6 +9,8 @@ use usher_runtime::clock;
 
 use crate::{
     control::callbacks::HandOverError,
+    core::admission::ShedReason,
+    metrics::RequestMetrics,
     server::{
         admission::{BodyLimits, body::BodyError},
         transport::HttpResponse,
@@ -41,12 +43,22 @@ pub(super) fn not_taken(error: HandOverError) -> StatusCode {
     }
 }
 
-/// Returns the status for a body that was not read.
-pub(super) fn unread(error: BodyError) -> StatusCode {
+/// Returns the status for a body that was not read, and counts the limit that it exceeded.
+pub(super) fn unread(error: BodyError, metrics: &RequestMetrics) -> StatusCode {
+    let limit = match error {
+        BodyError::TooLarge => Some(ShedReason::BodySize),
+        BodyError::Slow => Some(ShedReason::BodyTime),
+        BodyError::OverBudget(_) => Some(ShedReason::ByteBudget),
+        BodyError::Broken | BodyError::Faulty(_) => None,
+    };
+    if let Some(limit) = limit {
+        metrics.shed.count(limit);
+    }
     match error {
         BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
         BodyError::Broken | BodyError::Faulty(_) => StatusCode::BAD_REQUEST,
+        BodyError::OverBudget(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         meetings::TenantMeetings,
         table::{LiveTable, TenantSlot},
     },
-    core::evidence::CallOrigin,
+    core::{admission::ByteHolder, evidence::CallOrigin},
     server::admission::{CallShare, document::RequestDocument},
 };
 
@@ -40,6 +40,8 @@ pub(in crate::server) struct VerifiedRequest {
     pub(in crate::server) content_type: Option<HeaderValue>,
     /// The part of the call in the budget of calls under way, held as long as the request.
     pub(in crate::server) _share: CallShare,
+    /// The bytes of the form and of the document.
+    pub(in crate::server) _bytes: [ByteHolder; 2],
 }
 
 impl VerifiedRequest {

@@ -17,7 +17,11 @@ use super::{
 };
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
-    core::{admission::ShedReason, document_body::DocumentBody, limits},
+    core::{
+        admission::{ByteBudget, ByteHolder, ByteOwner, ShedReason},
+        document_body::DocumentBody,
+        limits,
+    },
     metrics::RequestOutcome,
     server::{
         admission::{
@@ -40,6 +44,8 @@ pub(in crate::server) struct RequestVerifier {
     pub(in crate::server) cell: Arc<TableCell>,
     /// The budget of calls under way.
     pub(in crate::server) budget: TenantBudget,
+    /// The budget of bytes in memory.
+    pub(in crate::server) bytes: ByteBudget,
     /// The limits of request bodies.
     pub(in crate::server) bodies: BodyLimits,
     /// Whether calls of bbb-webhooks are served.
@@ -83,9 +89,11 @@ impl RequestVerifier {
         let is_form = kind == Some(BodyKind::Form)
             || (kind == Some(BodyKind::Multipart) && call != ApiCall::PutRecordingTextTrack);
         let query = head.query();
+        let mut form_bytes = self.bytes.holder(ByteOwner::Claimed(route.id.clone()));
+        let mut document_bytes = self.bytes.holder(ByteOwner::Tenant(route.id.clone()));
         // Beside signed parameters in the query, those of a body do not count.
         let form = match body.take_if(|_| is_form && query.is_bare()) {
-            Some(body) => Some(self.read_form(call, &parts, body).await?),
+            Some(body) => Some(self.read_form(call, &parts, body, &mut form_bytes).await?),
             None => None,
         };
         let tenant = RequestTenant { slot: &slot, route: &route };
@@ -98,7 +106,7 @@ impl RequestVerifier {
         let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
         let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
         let document = match body.filter(|_| kind.is_some() && is_upload) {
-            Some(body) => RequestDocument::take(body, check, self.bodies)
+            Some(body) => RequestDocument::take(body, check, self.bodies, &mut document_bytes)
                 .await
                 .map_err(|error| refused_body(call, &error))?,
             None => RequestDocument::None,
@@ -118,6 +126,7 @@ impl RequestVerifier {
             document,
             content_type,
             _share: share,
+            _bytes: [form_bytes, document_bytes],
         })
     }
 
@@ -135,6 +144,7 @@ impl RequestVerifier {
         call: ApiCall,
         parts: &Parts,
         body: Incoming,
+        bytes: &mut ByteHolder,
     ) -> Result<String, Box<CallReply>> {
         let kind =
             parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -145,7 +155,7 @@ impl RequestVerifier {
             _ => None,
         };
         let read = async {
-            let body = read_small(body, self.bodies).await?;
+            let body = read_small(body, self.bodies, bytes).await?;
             match boundary {
                 Some(boundary) => multipart::as_form(body, boundary).await,
                 None => String::from_utf8(body.into()).map_err(|_| BodyError::Broken),
@@ -197,5 +207,6 @@ fn refused_body(call: ApiCall, error: &BodyError) -> Box<CallReply> {
         }
         BodyError::Broken => refused(&Refusal::validation("Request not recognized")),
         BodyError::Faulty(fault) => refused(&faulty_document(*fault)),
+        BodyError::OverBudget(_) => CallReply::shed(call, ShedReason::ByteBudget),
     })
 }

@@ -3,71 +3,8 @@
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
 
-use crate::support::{Answer, Client, Cluster, SECRET, eventually, signed, tenant};
-
-/// A tenant whose clients all call at once and wait.
-struct Crowd {
-    answers: tokio::sync::mpsc::Receiver<Answer>,
-    /// Dropped with the crowd: its clients close their connections.
-    _tasks: tokio::task::JoinSet<()>,
-}
-
-impl Crowd {
-    /// Sends a signed call of tenant `crowd` from each of so many connections.
-    fn of(cluster: &Cluster, calls: usize, call: &'static str, query: impl Fn(usize) -> String) -> Self {
-        let (sender, answers) = tokio::sync::mpsc::channel(calls);
-        let mut tasks = tokio::task::JoinSet::new();
-        for number in 0..calls {
-            let path = format!("/crowd/bigbluebutton/api/{call}?{}", signed(call, &query(number)));
-            let (client, sender) = (Client::new(cluster.client.address), sender.clone());
-            tasks.spawn(async move {
-                let _ = sender.send(client.get(&path).await).await;
-            });
-        }
-        Self { answers, _tasks: tasks }
-    }
-
-    /// Waits for so many answers, each of which has to be the retryable one.
-    async fn is_refused(&mut self, count: usize) {
-        for _ in 0..count {
-            let answer = self.answers.recv().await.expect("is answered");
-            assert!(answer.is_retryable(), "{answer:?}");
-        }
-    }
-
-    /// Returns the number of answers that came and were not read.
-    fn further_answers(&mut self) -> usize {
-        std::iter::from_fn(|| self.answers.try_recv().ok()).count()
-    }
-}
-
-/// A cluster with the tenants `default` and `crowd`, whose calls wait for longer than the test takes.
-async fn cluster(servers: usize, alter: impl FnOnce(&mut usher_model::settings::Settings)) -> Cluster {
-    let cluster = Cluster::start_with(servers, |settings| {
-        settings.meetings.call_timeout = std::time::Duration::from_secs(60);
-        settings.meetings.create_timeout = std::time::Duration::from_secs(60);
-        alter(settings);
-    })
-    .await;
-    cluster.plane.set_tenant(tenant("crowd", &[SECRET], &[]));
-    cluster.client.create("room").await;
-    cluster.confirmed("room").await;
-    cluster
-}
-
-/// Calls as a tenant that knows nothing of the crowd.
-async fn is_served(cluster: &Cluster, id: &str) {
-    cluster.client.create(id).await;
-    cluster.confirmed(id).await;
-    cluster.client.join(id).await.location();
-    assert!(cluster.client.call("getMeetings", "").await.is_success());
-    assert!(cluster.client.call("getMeetingInfo", &format!("meetingID={id}")).await.is_success());
-    assert!(cluster.client.call("end", &format!("meetingID={id}")).await.is_success());
-}
-
-fn shed(cluster: &Cluster, reason: &str) -> f64 {
-    cluster.metric(&format!("usher_edge_shed_total{{reason=\"{reason}\"}}"))
-}
+use super::crowd::{Crowd, cluster, is_served, shed};
+use crate::support::eventually;
 
 #[tokio::test]
 async fn lists_of_one_tenant_that_wait_for_hung_servers_leave_the_others_alone() {

@@ -286,7 +286,7 @@ impl MeetingCreation {
                     TryOutcome::Refused(server.id.clone(), error.refusal(None))
                 }
             }
-            Err(ServerCallError::NotSent(_)) => {
+            Err(ServerCallError::NotSent(_) | ServerCallError::ServerBusy) => {
                 self.abandon(server, AbandonCertainty::Definite).await;
                 TryOutcome::NotSent(server.id.clone())
             }
