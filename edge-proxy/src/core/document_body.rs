@@ -23,6 +23,8 @@ pub use self::{
     body_fault::BodyFault,
     presentation_edit::{PresentationEdit, PresentationMode},
 };
+use usher_bbb::work;
+
 use self::{
     markup::{NamespacePrefixes, StartTag, TagAttributes},
     text::TextCheck,
@@ -72,6 +74,7 @@ impl DocumentBody {
     /// # Errors
     /// Every server would refuse the body, however it continues.
     pub fn read(&mut self, part: &[u8]) -> Result<(), BodyFault> {
+        work::count(part.len());
         for byte in part {
             self.byte(*byte)?;
             self.has_begun = true;

@@ -1,15 +1,13 @@
-//! Changes parameters of a query in one pass and keeps the bytes of the others. The cost must stay linear, because a
-//! caller chooses the number of parameters, and the number of some edits follows from it.
+//! Changes a few parameters of a query in one pass and keeps the bytes of the others. The parameters of requests, which
+//! get many changes one after the other, are changed as a [`super::ParameterList`].
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
-use super::{META, QueryPair, decode, encoding::push_encoded, same_name};
+use super::{META, QueryPair, encoding::push_encoded, same_name};
 use crate::work;
 
 /// The room for `&checksum=` and the longest checksum that a rewritten query has, bytes.
 const ROOM_FOR_CHECKSUM: usize = 138;
-/// The number of edits up to which a linear search is used, as for every join. More edits get an index.
-const FEW: usize = 16;
 
 /// One change of a query. If several edits have one name, the last one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,38 +26,6 @@ impl<'e> QueryEdit<'e> {
     }
 }
 
-/// The edits, searchable by parameter.
-struct EditIndex<'e> {
-    edits: &'e [QueryEdit<'e>],
-    /// The last edit of each parameter, by its name as servers compare it; empty for a few edits.
-    last: HashMap<Cow<'e, str>, usize>,
-}
-
-impl<'e> EditIndex<'e> {
-    fn new(edits: &'e [QueryEdit<'e>]) -> Self {
-        let indexed = if edits.len() > FEW { edits } else { &[] };
-        let last = indexed.iter().enumerate().map(|(at, edit)| (compared_name(edit.name().into()), at));
-        Self { edits, last: last.collect() }
-    }
-
-    /// Returns the index of the edit of a pair in a query.
-    fn of(&self, pair: QueryPair<'_>) -> Option<usize> {
-        if self.edits.len() > FEW {
-            return self.last.get(&compared_name(decode(pair.name))).copied();
-        }
-        self.edits.iter().rposition(|edit| pair.is(edit.name()))
-    }
-
-    /// Tells whether no later edit has the same parameter.
-    fn is_last(&self, at: usize) -> bool {
-        let name = self.edits[at].name();
-        if self.edits.len() > FEW {
-            return self.last.get(&compared_name(name.into())) == Some(&at);
-        }
-        !self.edits[at + 1..].iter().any(|later| same_name(later.name(), name))
-    }
-}
-
 /// Returns a decoded name in its compared form: names are equal for [`same_name`] if their forms are equal.
 pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
     match name.strip_prefix(META) {
@@ -71,7 +37,7 @@ pub fn compared_name(name: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Returns `query` after `edits`, with the bytes and the order of all other parameters, and with room for the checksum
-/// that follows.
+/// that follows. Each parameter is compared with each edit, so the number of edits must not follow from the query.
 pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
     let growth: usize = edits
         .iter()
@@ -86,11 +52,11 @@ pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
         out.push_str(query);
         return out;
     }
-    let index = EditIndex::new(edits);
     let mut placed = vec![false; edits.len()];
     let mut first = true;
     for text in query.split('&') {
-        let found = if text.is_empty() { None } else { index.of(QueryPair::split(text)) };
+        let pair = QueryPair::split(text);
+        let found = edits.iter().rposition(|edit| !text.is_empty() && pair.is(edit.name()));
         match found.map(|at| (at, edits[at])) {
             Some((at, QueryEdit::Set(name, value))) if !std::mem::replace(&mut placed[at], true) => {
                 separate(&mut out, &mut first);
@@ -106,7 +72,7 @@ pub fn rewrite(query: &str, edits: &[QueryEdit<'_>]) -> String {
     for (at, edit) in edits.iter().enumerate() {
         if let QueryEdit::Set(name, value) = edit
             && !placed[at]
-            && index.is_last(at)
+            && !edits[at + 1..].iter().any(|later| same_name(later.name(), name))
         {
             if !out.is_empty() {
                 out.push('&');

@@ -127,7 +127,8 @@ impl<'a> ParsedQuery<'a> {
         let cut = self.cut(&place);
         self.checksums = 0;
         let list = &mut self.list;
-        if let Some(at) = list.spans.iter().position(|span| span.start as usize == place.start) {
+        // Most clients append the checksum.
+        if let Some(at) = list.spans.iter().rposition(|span| span.start as usize == place.start) {
             list.spans.remove(at);
             let length = cut.len() as u32;
             for span in &mut list.spans[at..] {

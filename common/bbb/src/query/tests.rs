@@ -89,7 +89,7 @@ proptest! {
         prop_assert_eq!(untouched(out), untouched(read(&query)));
     }
 
-    /// The result is the same with the index, which many edits get, and without it.
+    /// Edits of parameters that the query lacks change nothing, however many they are.
     #[test]
     fn many_edits_have_the_effect_of_few(
         query in queries(),

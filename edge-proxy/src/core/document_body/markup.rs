@@ -1,6 +1,6 @@
 //! Pieces of markup. Each is read when it is complete.
 
-use usher_bbb::query::decode;
+use usher_bbb::{query::decode, work};
 
 use super::{body_fault::BodyFault, text::is_known};
 
@@ -44,6 +44,7 @@ impl TagAttributes<'_> {
 
 /// Reads a start tag, given without its brackets.
 pub(super) fn element(tag: &[u8]) -> Result<StartTag<'_>, BodyFault> {
+    work::count(tag.len());
     let (tag, is_empty) = tag.strip_suffix(b"/").map_or((tag, false), |tag| (tag, true));
     let (name, rest) = name(tag)?;
     Ok(StartTag { name, attributes: attributes(rest)?, is_empty })
@@ -105,6 +106,7 @@ fn attributes(mut rest: &[u8]) -> Result<TagAttributes<'_>, BodyFault> {
         }
         let length = after.iter().position(|byte| byte == quote).ok_or(BodyFault::Malformed)?;
         let value = &after[..length];
+        work::count(found.len() + length);
         if !has_known_references(value) || found.iter().any(|(other, _)| *other == name) {
             return Err(BodyFault::Malformed);
         }
@@ -160,6 +162,7 @@ impl NamespacePrefixes {
         let mut parts = name.splitn(2, |byte| *byte == b':');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         second.is_none_or(|local| {
+            work::count(self.0.len());
             let is_bound = first == b"xml" || self.0.iter().any(|(_, prefix)| prefix == first);
             is_bound && !local.is_empty() && !local.contains(&b':')
         })

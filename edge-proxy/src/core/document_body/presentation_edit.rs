@@ -6,6 +6,8 @@
 //! left out if the tenant's document is forced, and the module of the tenant stands last, before the
 //! end of the root.
 
+use usher_bbb::work;
+
 use super::{BodyFault, DocumentBody, State};
 
 /// The treatment of the presentation modules of the application.
@@ -52,6 +54,7 @@ impl PresentationEdit {
     /// # Errors
     /// Every server would refuse the body, however it continues.
     pub fn pass(&mut self, part: &[u8], out: &mut Vec<u8>) -> Result<(), BodyFault> {
+        work::count(part.len());
         out.reserve(part.len());
         for byte in part {
             let (before, depth) = (self.body.state, self.body.open.len());
@@ -78,6 +81,7 @@ impl PresentationEdit {
 
     /// Passes on the bytes that are held, unless their module is left out.
     fn release(&mut self, out: &mut Vec<u8>) {
+        work::count(self.held.len());
         if !self.is_left_out {
             out.extend_from_slice(&self.held);
         }

@@ -1,14 +1,17 @@
-//! The steps that the edge takes for a request, counted: the bytes that it visits, copies and hashes, and the names
-//! that it compares. A count is the same on every machine, so that the bounds are those of the code itself.
+//! The steps that the edge takes for a request or a body, counted: the bytes that it visits, copies and hashes, and the
+//! names that it compares. A count is the same on every machine, so that the bounds are those of the code itself.
 
 use usher_bbb::{
     call::{ApiCall, CallStrategy},
     work::steps_of,
 };
-use usher_edge_proxy::core::limits::PARAMETERS_MAX;
+use usher_edge_proxy::core::{
+    document_body::{DocumentBody, PresentationEdit, PresentationMode},
+    limits::PARAMETERS_MAX,
+};
 
 use super::{
-    none_grows_too_fast,
+    Shape, none_grows_too_fast,
     requests::{SHAPES, serve_query, signed_query},
 };
 
@@ -71,4 +74,48 @@ fn the_steps_of_an_ordinary_join_are_few() {
                 &avatarURL=https%3A%2F%2Fapp.test%2Fa.png&guest=false&redirect=true&userdata-bbb_skip_check_audio=true";
     let (steps, length) = (steps(ApiCall::Join, join), join.len() as u64);
     assert!(steps < 7 * length, "{steps} steps for {length} bytes");
+}
+
+/// XML bodies, for a number of parts.
+const BODIES: &[Shape] = &[
+    ("documents", |count| modules(&(0..count).map(|n| format!("<document url=\"https://a.test/{n}.pdf\"/>")).collect::<String>())),
+    ("one long document", |count| modules(&format!("<document name=\"a.pdf\">{}</document>", "YWJj".repeat(count)))),
+    ("attributes", |count| {
+        let attributes: String = (0..60).map(|n| format!(" a{n}='1'")).collect();
+        modules(&format!("<document{attributes}/>").repeat(count / 60 + 1))
+    }),
+    ("prefixes", |count| {
+        let bound: String = (0..60).map(|n| format!(" xmlns:p{n}='u'")).collect();
+        let used: String = (0..60).map(|n| format!(" p{n}:a='1'")).collect();
+        modules(&format!("<x{bound}><y{used}/></x>").repeat(count / 60 + 1))
+    }),
+    ("references", |count| modules(&"&amp;&#x41;".repeat(count))),
+    ("modules", |count| format!("<modules>{}</modules>", "<module name='presentation'></module>".repeat(count))),
+    ("comments", |count| modules(&"<!-- a -->".repeat(count))),
+    ("text like markup", |count| modules(&format!("<![CDATA[{}]]>", "]]<a".repeat(count)))),
+    ("instructions", |count| modules(&"<?a b?>".repeat(count))),
+];
+
+fn modules(content: &str) -> String {
+    format!("<modules><module name=\"presentation\">{content}</module></modules>")
+}
+
+/// A body is checked as it comes, and once more where it gets the tenant's presentation.
+#[test]
+fn the_steps_of_a_body_grow_as_its_length() {
+    let work = |body: &str| {
+        let mut checked = DocumentBody::default();
+        checked.read(body.as_bytes()).and_then(|()| checked.end()).expect("is accepted");
+        for mode in [PresentationMode::Forced, PresentationMode::Default] {
+            let mut edit = PresentationEdit::new(mode, "<module/>".into());
+            edit.pass(body.as_bytes(), &mut Vec::new()).and_then(|()| edit.end()).expect("is accepted");
+        }
+    };
+    let faults = BODIES.iter().filter_map(|(name, shape)| {
+        let [short, long] = [1000, 8000].map(shape);
+        let [of_short, of_long] = [&short, &long].map(|body| steps_of(|| work(body)).expect("is counted") as f64);
+        let [per_short, per_long] = [of_short / short.len() as f64, of_long / long.len() as f64];
+        (per_long > per_short * GROWTH_MAX || per_long > 40.0).then(|| format!("{name}: {per_short}, then {per_long}"))
+    });
+    none_grows_too_fast(faults.collect());
 }
