@@ -178,6 +178,28 @@ async fn idle_connections_are_closed_after_their_time_and_not_after_a_heads() {
     assert!(idle.elapsed() > Duration::from_millis(900), "closed after {:?}", idle.elapsed());
 }
 
+/// A connection without a request gives its buffers back, and takes new ones for the next request.
+#[tokio::test]
+async fn a_connection_that_has_rested_serves_on() {
+    let cluster = Cluster::start(0).await;
+    let mut connection = Kept::open(&cluster).await;
+    for _ in 0..3 {
+        assert!(connection.ask().await.contains("SUCCESS"));
+        let mut byte = [0];
+        let silence = Duration::from_millis(400);
+        tokio::time::timeout(silence, connection.0.read(&mut byte)).await.expect_err("it stays open");
+    }
+    // Two requests at once, the second one in parts.
+    let (begin, end) = NEXT.split_at(10);
+    connection.0.write_all([NEXT, begin].concat().as_bytes()).await.expect("is open");
+    assert!(connection.answer().await.contains("SUCCESS"));
+    let mut byte = [0];
+    let silence = Duration::from_millis(400);
+    tokio::time::timeout(silence, connection.0.read(&mut byte)).await.expect_err("it waits for the rest");
+    connection.0.write_all(end.as_bytes()).await.expect("is open");
+    assert!(connection.answer().await.contains("SUCCESS"));
+}
+
 #[tokio::test]
 async fn proxy_headers_are_taken_off_where_trusted_and_nonsense_elsewhere() {
     let trusting =

@@ -196,6 +196,8 @@ impl<H: RequestHandler> ClientConnection<H> {
     {
         let (silence, activity) = (self.silence(), Arc::clone(&service.activity));
         loop {
+            // The bytes that ended the rest wait to be read: a connection with a request is not idle.
+            activity.heard();
             let mut connection = Box::new(
                 http1::Builder::new()
                     .timer(TokioTimer::new())
