@@ -9,6 +9,7 @@ mod connection;
 mod connection_activity;
 mod connection_capacity;
 mod connection_end;
+mod connection_error;
 mod connection_limit;
 mod connection_policy;
 mod connection_rest;
@@ -19,6 +20,7 @@ mod request_handler;
 mod rewound_stream;
 mod session_tickets;
 mod shutdown_phase;
+mod silent_connections;
 mod tls;
 
 pub(crate) use listener::ClientListener;

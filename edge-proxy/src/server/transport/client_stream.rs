@@ -98,24 +98,21 @@ impl<S: SocketStream> ClientStream<S> {
     /// Wraps the stream of a connection; `unreadable` words the refusals of requests that hyper cannot
     /// read.
     pub(super) fn new(
-        stream: S,
+        stream: RewoundStream<S>,
         activity: Arc<ConnectionActivity>,
         unreadable: fn(UnreadableRequest) -> RefusalText,
     ) -> Self {
-        Self {
-            stream: RewoundStream::new(stream),
-            activity,
-            unreadable,
-            http1: true,
-            midway: false,
-            instead: None,
-            lingering: None,
-        }
+        Self { stream, activity, unreadable, http1: true, midway: false, instead: None, lingering: None }
     }
 
     /// Notes that the client speaks HTTP/2.
     pub(super) fn speaks_http2(&mut self) {
         self.http1 = false;
+    }
+
+    /// Returns the stream below.
+    pub(super) fn into_below(self) -> RewoundStream<S> {
+        self.stream
     }
 
     /// Returns the stream below, whose bytes can be read ahead.

@@ -13,6 +13,7 @@ use super::{
     client_stream::{ClientStream, SocketStream},
     connection_activity::ConnectionActivity,
     connection_end::{Http1End, serve_http1, serve_http2},
+    connection_error::ConnectionError,
     connection_policy::{ListenerPhase, SilenceLimits},
     connection_rest::{RestEnd, rest},
     http_service::{ConnectionAdmission, HttpService, LastAnswerRule},
@@ -20,6 +21,7 @@ use super::{
     request_handler::RequestHandler,
     rewound_stream::RewoundStream,
     shutdown_phase::ShutdownPhase,
+    silent_connections::SilentConnections,
     tls::TlsCertificate,
 };
 
@@ -45,21 +47,6 @@ const SHED_SILENCE: SilenceLimits = SilenceLimits {
     closing: Duration::from_secs(2),
 };
 
-/// The reasons why a connection ends before its client closes it.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectionError {
-    #[error("the client is silent")]
-    Silent,
-    #[error("the client is gone")]
-    Gone,
-    #[error("the connection broke")]
-    Io(#[from] io::Error),
-    #[error("PROXY protocol")]
-    Proxy(#[from] proxy_protocol::ProxyHeaderError),
-    #[error("HTTP")]
-    Http(#[from] hyper::Error),
-}
-
 /// The settings that all connections of a listener share.
 #[derive(Debug)]
 pub(super) struct ConnectionRules<H> {
@@ -80,15 +67,7 @@ pub(super) struct ClientConnection<H> {
     pub(super) rules: Arc<ConnectionRules<H>>,
     pub(super) phase: ShutdownPhase,
     pub(super) admission: ConnectionAdmission,
-}
-
-/// The version of HTTP that a connection has agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AgreedProtocol {
-    Http1,
-    Http2,
-    /// No TLS: the first bytes tell.
-    Unknown,
+    pub(super) silent: Arc<SilentConnections>,
 }
 
 impl<H: RequestHandler> ClientConnection<H> {
@@ -123,18 +102,33 @@ impl<H: RequestHandler> ClientConnection<H> {
             Some(client) => client,
             None => None,
         };
+        let silence = self.silence();
+        let activity = Arc::new(ConnectionActivity::new());
+        let mut stream = ClientStream::new(stream, Arc::clone(&activity), H::unreadable);
+        if rest(&mut stream, &activity, silence, phase, self.silent()).await? == RestEnd::Closed {
+            return Ok(());
+        }
         let Some(tls) = &self.rules.tls else {
-            return self.speak(stream, AgreedProtocol::Unknown, client, phase).await;
+            let http2 = timeout(silence.head, begins_http2(stream.below()));
+            let http2 = http2.await.map_err(|_| ConnectionError::Silent)??;
+            return self.speak(stream, activity, http2, client, phase).await;
         };
         // On the heap, as each state below that only a part of the connections reaches, or only for a
         // part of their time: the task of a connection is as large as its largest state.
-        let secured = Box::pin(timeout(head, tls.accept(stream)));
-        let secured = secured.await.map_err(|_| ConnectionError::Silent)??;
-        let agreed = match secured.get_ref().1.alpn_protocol() {
-            Some(b"h2") => AgreedProtocol::Http2,
-            _ => AgreedProtocol::Http1,
-        };
-        Box::pin(self.speak(Box::new(secured), agreed, client, phase)).await
+        let secured = Box::pin(timeout(silence.head, tls.accept(stream.into_below())));
+        let secured = Box::new(secured.await.map_err(|_| ConnectionError::Silent)??);
+        let http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
+        let activity = Arc::new(ConnectionActivity::new());
+        let mut stream = ClientStream::new(RewoundStream::new(secured), Arc::clone(&activity), H::unreadable);
+        if rest(&mut stream, &activity, silence, phase, self.silent()).await? == RestEnd::Closed {
+            return Ok(());
+        }
+        Box::pin(self.speak(stream, activity, http2, client, phase)).await
+    }
+
+    /// Returns the connections among which this one gives way to a new one while it is silent.
+    fn silent(&self) -> Option<&SilentConnections> {
+        (self.admission == ConnectionAdmission::Served).then_some(&*self.silent)
     }
 
     fn silence(&self) -> SilenceLimits {
@@ -146,27 +140,15 @@ impl<H: RequestHandler> ClientConnection<H> {
 
     async fn speak<S>(
         self,
-        stream: S,
-        agreed: AgreedProtocol,
+        mut stream: ClientStream<S>,
+        activity: Arc<ConnectionActivity>,
+        http2: bool,
         client: Option<H::Client>,
         phase: &mut watch::Receiver<ListenerPhase>,
     ) -> Result<(), ConnectionError>
     where
         S: SocketStream + Send + 'static,
     {
-        let activity = Arc::new(ConnectionActivity::new());
-        let silence = self.silence();
-        let mut stream = ClientStream::new(stream, Arc::clone(&activity), H::unreadable);
-        if rest(&mut stream, &activity, silence, phase).await? == RestEnd::Closed {
-            return Ok(());
-        }
-        let http2 = match agreed {
-            AgreedProtocol::Http1 => false,
-            AgreedProtocol::Http2 => true,
-            AgreedProtocol::Unknown => timeout(silence.head, begins_http2(stream.below()))
-                .await
-                .map_err(|_| ConnectionError::Silent)??,
-        };
         let service = HttpService {
             handler: Arc::clone(&self.rules.handler),
             client,
@@ -214,7 +196,7 @@ impl<H: RequestHandler> ClientConnection<H> {
             let parts = connection.into_parts();
             (stream, service) = (parts.io.into_inner(), parts.service);
             stream.below().put_back(&parts.read_buf);
-            if rest(&mut stream, &activity, silence, phase).await? == RestEnd::Closed {
+            if rest(&mut stream, &activity, silence, phase, None).await? == RestEnd::Closed {
                 return Ok(());
             }
         }

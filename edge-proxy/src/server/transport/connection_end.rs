@@ -11,15 +11,18 @@ use tokio::{sync::watch, time::sleep_until};
 use usher_runtime::clock;
 
 use super::{
-    connection::ConnectionError,
     connection_activity::ConnectionActivity,
+    connection_error::ConnectionError,
     connection_policy::{ConnectionState, ConnectionStep, ListenerPhase, SilenceLimits, next_step},
     connection_rest::LOOK_AGAIN,
 };
 
 /// Silence after which the buffers of an HTTP/1 connection are released. A client that sends its next
-/// request sooner finds them in place.
-const REST_AFTER: Duration = Duration::from_secs(2);
+/// request sooner finds them in place; to make them anew costs about a microsecond.
+const REST_AFTER: Duration = Duration::from_millis(100);
+/// Interval at which a connection with a request under way is examined, so that its buffers are released
+/// soon after the answer.
+const EXAMINE_BUSY: Duration = Duration::from_secs(1);
 
 /// The result of serving an HTTP/1 connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,8 @@ where
         let (now, state, phase_now) = (clock::now(), activity.state(closing), *phase.borrow_and_update());
         let next_look = match next_step(phase_now, silence, state, now) {
             ConnectionStep::Wait(_) if may_rest(activity, state, now) => return Ok(Http1End::Idle),
-            ConnectionStep::Wait(until) => until.min(now + REST_AFTER),
+            ConnectionStep::Wait(until) if state.busy || state.begun => until.min(now + EXAMINE_BUSY),
+            ConnectionStep::Wait(until) => until.min(now.max(state.since) + REST_AFTER),
             ConnectionStep::Cut => return Err(ConnectionError::Silent),
             ConnectionStep::Close
                 if !state.busy && has_new_bytes(connection.as_mut(), activity, state).await? =>

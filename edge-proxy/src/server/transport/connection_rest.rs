@@ -1,7 +1,7 @@
 //! The rest of a connection: before its first request, and between requests that are far apart. It has
 //! neither a buffer nor a state of HTTP, so that thousands of silent clients take little memory.
 
-use std::{pin::pin, time::Duration};
+use std::{future, pin::pin, time::Duration};
 
 use tokio::{
     io::AsyncWriteExt,
@@ -12,9 +12,10 @@ use usher_runtime::clock;
 
 use super::{
     client_stream::{ClientStream, SocketStream},
-    connection::ConnectionError,
     connection_activity::ConnectionActivity,
+    connection_error::ConnectionError,
     connection_policy::{ConnectionStep, ListenerPhase, SilenceLimits, next_step},
+    silent_connections::{GIVES_WAY_AFTER, SilentConnection, SilentConnections},
 };
 
 /// Pause before an idle connection is examined again because unread bytes were found on it.
@@ -29,19 +30,29 @@ pub(super) enum RestEnd {
     Closed,
 }
 
-/// Waits for bytes, and closes the connection as [`next_step`] decides.
+/// Waits for bytes, and closes the connection as [`next_step`] decides. If it is one of `silent`, it gives
+/// way to a new connection on request.
 ///
 /// # Errors
-/// Returns an error if the connection broke, or was cut off.
+/// Returns an error if the connection broke, was cut off, or gives way.
 pub(super) async fn rest<S: SocketStream>(
     stream: &mut ClientStream<S>,
     activity: &ConnectionActivity,
     silence: SilenceLimits,
     phase: &mut watch::Receiver<ListenerPhase>,
+    silent: Option<&SilentConnections>,
 ) -> Result<RestEnd, ConnectionError> {
     if !stream.below().ahead().is_empty() {
         return Ok(RestEnd::Bytes);
     }
+    let silent = silent.map(SilentConnections::enter);
+    let requested = || async {
+        match &silent {
+            Some(silent) => silent.requested().await,
+            None => future::pending().await,
+        }
+    };
+    let mut must_give_way = pin!(requested());
     let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
     loop {
         let (now, phase_now) = (clock::now(), *phase.borrow_and_update());
@@ -64,6 +75,16 @@ pub(super) async fn rest<S: SocketStream>(
             }
             _ = phase.changed() => {}
             () = timer.as_mut() => {}
+            () = must_give_way.as_mut() => {
+                let silence = clock::now().saturating_duration_since(activity.state(None).since);
+                // Without a lingering end: it has no answer that could be lost, and the new connection
+                // waits for its place.
+                if silence >= GIVES_WAY_AFTER && !stream.has_unread() {
+                    silent.iter().for_each(SilentConnection::gives_way);
+                    return Err(ConnectionError::GivesWay);
+                }
+                must_give_way.set(requested());
+            }
         }
     }
 }
