@@ -86,6 +86,13 @@ pub struct EditedParameter<'p> {
     at: Option<usize>,
 }
 
+impl ParameterList<'_> {
+    /// Returns the list with no edit yet.
+    pub fn edited(&self) -> EditedParameters<'_> {
+        EditedParameters::new(self)
+    }
+}
+
 impl ParameterEdits<'_> {
     /// Returns the changes with their own texts.
     fn into_owned(self) -> ParameterEdits<'static> {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{EditedParameters, ParsedQuery, decode, name_index::NameIndex, same_name, url_safe};
+use super::{decode, name_index::NameIndex, same_name};
 use crate::work;
 
 /// The number of parameters that need no allocation and no index. Most joins have fewer, and so few names are
@@ -63,15 +63,7 @@ impl<'p> ListedParameter<'p> {
     }
 }
 
-impl<'a> ParameterList<'a> {
-    /// Finds the parameters of a text, which has no checksum of its own any more.
-    ///
-    /// # Errors
-    /// There are more than `most` parameters.
-    pub fn parse(text: impl Into<Cow<'a, str>>, most: usize) -> Result<Self, TooManyParameters> {
-        ParsedQuery::parse(text, most).into_parameters().map_err(|_| TooManyParameters)
-    }
-
+impl ParameterList<'_> {
     /// Returns the unchanged text of all parameters.
     pub fn text(&self) -> &str {
         &self.text
@@ -115,25 +107,10 @@ impl<'a> ParameterList<'a> {
         self.positions(name).nth(1).is_some()
     }
 
-    /// Returns the list with no edit yet.
-    pub fn edited(&self) -> EditedParameters<'_> {
-        EditedParameters::new(self)
-    }
-
     /// Returns the list with its own text.
     pub fn into_owned(self) -> ParameterList<'static> {
         let text = Cow::Owned(self.text.into_owned());
         ParameterList { text, spans: self.spans, decoded: self.decoded, index: self.index }
-    }
-
-    /// Returns the same parameters in a form that is valid in a request line, as [`url_safe`] does. Only a text with
-    /// other bytes is read a second time.
-    #[must_use]
-    pub fn into_url_safe(self) -> Self {
-        match url_safe(&self.text) {
-            Cow::Borrowed(_) => self,
-            Cow::Owned(safe) => ParsedQuery::parse(safe, self.spans.len()).into_list(),
-        }
     }
 
     /// Returns the parameter at a position.

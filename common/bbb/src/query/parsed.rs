@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 
 use super::{
     ChecksumFault, decode,
-    parameters::{ParameterList, ParameterSpan},
+    parameters::{ParameterList, ParameterSpan, TooManyParameters},
     signed::{CHECKSUM, trimmed},
+    url_safe,
 };
 use crate::work;
 
@@ -158,17 +159,37 @@ impl<'a> ParsedQuery<'a> {
         if self.surplus { Err(Box::new(self)) } else { Ok(self.list) }
     }
 
-    /// Returns the parameters that were kept.
-    pub(super) fn into_list(self) -> ParameterList<'a> {
-        self.list
-    }
-
     /// Returns the range that is removed with a checksum: it takes the `&` before it, or else the one after it. Any
     /// other `&` stays and is hashed (wire-contract 1).
     fn cut(&self, checksum: &Range<usize>) -> Range<usize> {
         match checksum.start {
             0 => 0..(checksum.end + 1).min(self.text().len()),
             start => start - 1..checksum.end,
+        }
+    }
+}
+
+impl<'a> ParameterList<'a> {
+    /// Finds the parameters of a text, which has no checksum of its own any more.
+    ///
+    /// # Errors
+    /// There are more than `most` parameters.
+    pub fn parse(text: impl Into<Cow<'a, str>>, most: usize) -> Result<Self, TooManyParameters> {
+        ParsedQuery::parse(text, most).into_parameters().map_err(|_| TooManyParameters)
+    }
+
+    /// Finds the parameters of a text that the program itself has made, which needs no limit.
+    pub fn of_own_text(text: impl Into<Cow<'a, str>>) -> Self {
+        ParsedQuery::parse(text, usize::MAX).list
+    }
+
+    /// Returns the same parameters in a form that is valid in a request line, as [`url_safe`] does. Only a text with
+    /// other bytes is read a second time.
+    #[must_use]
+    pub fn into_url_safe(self) -> Self {
+        match url_safe(&self.text) {
+            Cow::Borrowed(_) => self,
+            Cow::Owned(safe) => ParsedQuery::parse(safe, self.spans.len()).list,
         }
     }
 }

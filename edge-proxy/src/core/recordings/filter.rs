@@ -222,8 +222,7 @@ fn joined<'i>(ids: impl Iterator<Item = &'i str>) -> String {
 /// Returns the parameters that query a server for these recordings, in any state.
 pub fn for_ids(ids: &[String], whose: RecordingOwner<'_>) -> String {
     let list = usher_bbb::query::encode(&joined(ids.iter().map(String::as_str)));
-    let parameters = ParameterList::parse(format!("recordID={list}&state=any"), 2);
-    for_server(&parameters.expect("an encoded list is one parameter"), whose)
+    for_server(&ParameterList::of_own_text(format!("recordID={list}&state=any")), whose)
 }
 
 /// Returns the parameters of one page, for a server that returns its list only in pages, and the
