@@ -15,6 +15,15 @@ pub(crate) fn lower_alphanumeric(length: usize) -> String {
     alphanumeric(length).to_ascii_lowercase()
 }
 
+/// Returns `length` random hexadecimal digits in upper case.
+pub(crate) fn upper_hexadecimal(length: usize) -> String {
+    let mut random = rand::rng();
+    (0..length)
+        .filter_map(|_| char::from_digit(random.random_range(0..16), 16))
+        .collect::<String>()
+        .to_ascii_uppercase()
+}
+
 /// Returns a random UUID (version 4).
 pub(crate) fn uuid() -> String {
     let bits: u128 = rand::rng().random();

@@ -9,7 +9,6 @@ use crate::{
     calls,
     faults::{FaultKind, SimFault},
     hooks::{SimHook, SimHookPost},
-    memory::SimEndResult,
     response::response,
     state::ServerState,
     time,
@@ -58,6 +57,14 @@ pub(crate) async fn answer(
         }
         ("POST", "end") => found(end(state, &meeting_id)),
         ("POST", "recording-ready") => found(publish(state, &meeting_id)),
+        ("POST", "connect") => found(match params.first("sessionToken") {
+            Some(token) => connect(state, &token),
+            None => connect_all(state, &meeting_id),
+        }),
+        ("POST", "settle") => {
+            settle(state);
+            text(StatusCode::OK, "")
+        }
         ("POST", "leave") => {
             let name = params.first("fullName").unwrap_or_default();
             found(leave(state, &meeting_id, &name))
@@ -93,14 +100,32 @@ pub(crate) async fn answer(
     }
 }
 
-/// Ends a meeting without its password, as its last moderator does. Returns whether it existed.
+/// Ends a meeting at once, as its last moderator does. Returns whether it existed.
 pub(crate) fn end(state: &ServerState, id: &str) -> bool {
-    let mut memory = state.memory();
-    let password = memory.find(id).map(|meeting| meeting.moderator_password.clone());
-    let outcome = memory.end(id, password.as_deref(), time::now_ms());
-    drop(memory);
+    let existed = state.memory().end_now(id, time::now_ms());
     state.report_changes();
-    outcome == SimEndResult::Ended
+    existed
+}
+
+/// Connects the client of the user who joined with this session token. Returns whether there is
+/// such a session.
+pub(crate) fn connect(state: &ServerState, session_token: &str) -> bool {
+    let is_known = state.memory().connect(session_token, time::now_ms()).is_some();
+    state.report_changes();
+    is_known
+}
+
+/// Connects the clients of all users who joined a meeting. Returns whether the meeting exists.
+pub(crate) fn connect_all(state: &ServerState, id: &str) -> bool {
+    let exists = state.memory().connect_all(id, time::now_ms());
+    state.report_changes();
+    exists
+}
+
+/// Lets the apps server confirm every create and carry out every end that was accepted.
+pub(crate) fn settle(state: &ServerState) {
+    state.memory().settle(time::now_ms());
+    state.report_changes();
 }
 
 /// Publishes the recording of a meeting that has ended and sends the callback. Returns whether the
@@ -127,15 +152,7 @@ pub(crate) fn leave(state: &ServerState, id: &str, full_name: &str) -> bool {
 
 /// Sets the number of simulated participants, who count but have no names.
 pub(crate) fn set_crowd(state: &ServerState, id: &str, users: usize) -> bool {
-    let now_ms = time::now_ms();
-    let mut memory = state.memory();
-    let Some(meeting) = memory.find_mut(id) else { return false };
-    meeting.crowd = users;
-    if users > 0 && !meeting.has_user_joined {
-        meeting.has_user_joined = true;
-        meeting.start_time_ms = now_ms;
-    }
-    true
+    state.memory().set_crowd(id, users, time::now_ms())
 }
 
 /// Sets a fault. The fault is active when this returns.

@@ -11,22 +11,27 @@
 //! POST   /sim/end?meetingID=ID          POST /sim/breakouts?meetingID=PARENT
 //! POST   /sim/crowd?meetingID=ID&users=N                                       POST /sim/restart
 //! POST   /sim/recording-ready?meetingID=ID       GET  /sim/callbacks
+//! POST   /sim/connect?meetingID=ID       POST /sim/connect?sessionToken=TOKEN  the clients of users connect
 //! POST   /sim/leave?meetingID=ID&fullName=NAME                                 a user leaves
+//! POST   /sim/settle                     creates are confirmed, ends are carried out
 //! GET    /sim/hooks      DELETE /sim/hooks       GET  /sim/hook-posts          webhooks, and the requests to them
 //! ```
 //!
 //! The kinds are the names of [`FaultKind::name`].
 
 mod answer;
+mod apps;
 mod body;
 mod callbacks;
 mod calls;
 mod chance;
 mod control;
+mod error_page;
 mod faults;
 mod hooks;
 mod http;
 mod internal_id;
+mod java_map;
 mod lock;
 mod memory;
 mod options;

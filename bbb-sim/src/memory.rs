@@ -5,6 +5,7 @@ mod change;
 mod create;
 mod join;
 mod meeting;
+mod presence;
 mod recordings;
 
 use std::{
@@ -31,11 +32,15 @@ const PAST_KEPT: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct ServerMemory {
     version: BbbVersion,
+    apps_delay_ms: u64,
+    clients_connect_at_once: bool,
     end_delay: Duration,
     unjoined_expiry: Duration,
     /// The meetings by internal id.
     meetings: BTreeMap<String, ServerMeeting>,
     last_create_ms: u64,
+    /// The ends that the apps server has not carried out: time and internal id, the earliest first.
+    due_ends: VecDeque<(u64, String)>,
     recordings: Vec<SimRecording>,
     processing: Duration,
     /// The changes that are not reported yet, in order.
@@ -56,10 +61,13 @@ impl ServerMemory {
     pub(crate) fn new(options: &SimOptions) -> Self {
         Self {
             version: options.version,
+            apps_delay_ms: u64::try_from(options.apps_delay.as_millis()).unwrap_or(u64::MAX),
+            clients_connect_at_once: options.clients_connect_at_once,
             end_delay: options.end_delay,
             unjoined_expiry: options.unjoined_expiry,
             meetings: BTreeMap::new(),
             last_create_ms: 0,
+            due_ends: VecDeque::new(),
             recordings: options.recordings.clone(),
             processing: options.processing,
             changes: Vec::new(),
@@ -94,18 +102,6 @@ impl ServerMemory {
         true
     }
 
-    /// Removes all users with this full name from a meeting. Returns whether there was one.
-    pub(crate) fn leave(&mut self, id: &str, full_name: &str, now_ms: u64) -> bool {
-        let Some(meeting) = self.find_mut(id) else { return false };
-        let gone: Vec<_> = meeting.users.extract_if(.., |user| user.full_name == full_name).collect();
-        let ids = MeetingIds::from(&*meeting);
-        let was_one = !gone.is_empty();
-        for user in gone {
-            self.report(now_ms, MemoryChange::Left(ids.clone(), Box::new(user)));
-        }
-        was_one
-    }
-
     pub(crate) fn version(&self) -> BbbVersion {
         self.version
     }
@@ -113,8 +109,10 @@ impl ServerMemory {
     /// Removes the meetings that have ended by `now_ms`, and keeps the recordings of recorded ones.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let expiry = self.unjoined_expiry;
+        self.carry_out_ends(now_ms);
         self.end_breakouts(now_ms);
         for meeting in self.meetings.values_mut() {
+            meeting.confirm(now_ms);
             let ended = meeting.ended_at_ms.is_some() || meeting.has_ended(now_ms, expiry);
             if ended && !std::mem::replace(&mut meeting.end_is_queued, true) {
                 let change = MemoryChange::Ended(Box::new(meeting.clone()));
@@ -184,22 +182,62 @@ impl ServerMemory {
         })
     }
 
-    /// Ends a meeting, at once or after the delay of the options.
+    /// Accepts the end of a meeting. The apps server carries it out after its delay; the meeting is
+    /// as before until then, and another end is accepted as well.
     pub(crate) fn end(&mut self, id: &str, password: Option<&str>, now_ms: u64) -> SimEndResult {
         let wants_password = self.version == BbbVersion::V2_4;
-        let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
+        let due_ms = now_ms.saturating_add(self.apps_delay_ms);
         let Some(meeting) = self.find_mut(id) else { return SimEndResult::NotFound };
         if wants_password && password != Some(meeting.moderator_password.as_str()) {
             return SimEndResult::WrongPassword;
         }
-        meeting.end(now_ms, delay);
+        if meeting.end_due_ms.is_none() {
+            meeting.end_due_ms = Some(due_ms);
+            let key = meeting.internal_id.clone();
+            self.due_ends.push_back((due_ms, key));
+        }
         self.expire(now_ms);
         SimEndResult::Ended
+    }
+
+    /// Ends a meeting at once, as its last moderator does. Returns whether it existed.
+    pub(crate) fn end_now(&mut self, id: &str, now_ms: u64) -> bool {
+        let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
+        let Some(meeting) = self.find_mut(id) else { return false };
+        meeting.end(now_ms, delay);
+        self.expire(now_ms);
+        true
+    }
+
+    /// Returns the time when the next end is due.
+    pub(crate) fn next_end_ms(&self) -> Option<u64> {
+        self.due_ends.front().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Lets the apps server confirm every create and carry out every end.
+    pub(crate) fn settle(&mut self, now_ms: u64) {
+        for (due_ms, _) in &mut self.due_ends {
+            *due_ms = now_ms.min(*due_ms);
+        }
+        for meeting in self.meetings.values_mut() {
+            meeting.confirmed_at_ms = meeting.confirmed_at_ms.min(now_ms);
+        }
+        self.expire(now_ms);
+    }
+
+    fn carry_out_ends(&mut self, now_ms: u64) {
+        let delay = u64::try_from(self.end_delay.as_millis()).unwrap_or(u64::MAX);
+        while let Some((_, key)) = self.due_ends.pop_front_if(|(due_ms, _)| *due_ms <= now_ms) {
+            if let Some(meeting) = self.meetings.get_mut(&key) {
+                meeting.end(now_ms, delay);
+            }
+        }
     }
 
     /// Removes all meetings, as a restart does.
     pub(crate) fn forget(&mut self) {
         self.meetings.clear();
+        self.due_ends.clear();
     }
 
     fn key_of(&self, id: &str) -> Option<String> {

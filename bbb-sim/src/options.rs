@@ -24,8 +24,17 @@ pub struct SimOptions {
     pub version: BbbVersion,
     /// The hashes that it accepts, among those of its version.
     pub algorithms: Vec<ChecksumAlgorithm>,
-    /// How long an ended meeting is still listed; zero by default.
+    /// How long the apps server takes to confirm a create and to carry out an end; 30 ms by default.
+    /// A meeting has no `startTime` before, and is as it was after an accepted end.
+    pub apps_delay: Duration,
+    /// Whether users are present as soon as they have joined; otherwise, by default, once they have
+    /// opened the page of their session, or a test has connected them.
+    pub clients_connect_at_once: bool,
+    /// How long a meeting whose end was carried out is still listed, as ended; zero by default.
     pub end_delay: Duration,
+    /// Longest body of a request, in bytes; a longer one gets a 413 of the nginx in front. 1 MiB by
+    /// default, as for an nginx without a setting.
+    pub body_limit: usize,
     /// The time after which a meeting without a join ends; five minutes by default.
     pub unjoined_expiry: Duration,
     /// Pauses before the repetitions of an end callback that failed; by default those of BBB.
@@ -47,6 +56,15 @@ impl SimOptions {
         Self { secret: Secret::new(secret), ..Self::default() }
     }
 
+    /// Lets every effect take place at once, for tests that are not about delays: ends are carried
+    /// out, creates are confirmed and clients are connected before the answer.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.apps_delay = Duration::ZERO;
+        self.clients_connect_at_once = true;
+        self
+    }
+
     /// Sets the name on its session pages.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
@@ -63,7 +81,10 @@ impl Default for SimOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             version: BbbVersion::default(),
             algorithms: ChecksumAlgorithm::ALL.to_vec(),
+            apps_delay: Duration::from_millis(30),
+            clients_connect_at_once: false,
             end_delay: Duration::ZERO,
+            body_limit: 1 << 20,
             unjoined_expiry: Duration::from_mins(5),
             callback_pauses: [30, 60, 120, 300].map(Duration::from_secs).to_vec(),
             recordings: Vec::new(),

@@ -83,6 +83,9 @@ pub struct SimRecording {
     pub formats: Vec<SimFormat>,
     /// The subtitles and captions.
     pub tracks: Vec<SimTrack>,
+    /// How often a change of the state has written the metadata file anew: then addresses have
+    /// white space around them, and each time the name is escaped once more.
+    pub rewrites: u32,
 }
 
 impl SimRecording {
@@ -106,6 +109,7 @@ impl SimRecording {
                 size: 524_288,
             }],
             tracks: Vec::new(),
+            rewrites: 0,
         }
     }
 

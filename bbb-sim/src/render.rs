@@ -3,6 +3,7 @@
 use usher_bbb::reply::xml::XmlDocument;
 
 use crate::{
+    java_map,
     memory::{MeetingUser, ServerMeeting, ServerMemory},
     options::BbbVersion,
     time,
@@ -20,7 +21,7 @@ pub(crate) fn created(xml: &mut XmlDocument, meeting: &ServerMeeting) {
         .leaf("voiceBridge", format!("{:05}", meeting.voice_bridge))
         .leaf("dialNumber", &meeting.dial_number)
         .leaf("createDate", time::java_date(meeting.create_time_ms))
-        .leaf("hasUserJoined", truth(meeting.has_user_joined))
+        .leaf("hasUserJoined", truth(meeting.has_user_joined()))
         .leaf("duration", meeting.duration.to_string())
         .leaf("hasBeenForciblyEnded", truth(meeting.ended_at_ms.is_some()));
 }
@@ -29,7 +30,7 @@ pub(crate) fn created(xml: &mut XmlDocument, meeting: &ServerMeeting) {
 /// `in_list`.
 pub(crate) fn meeting(xml: &mut XmlDocument, memory: &ServerMemory, meeting: &ServerMeeting, in_list: bool) {
     let count = |number: usize| match (in_list, memory.version()) {
-        (true, BbbVersion::V2_4) => with_commas(number),
+        (true, version) if version < BbbVersion::V3_0 => with_commas(number),
         _ => number.to_string(),
     };
     xml.leaf("meetingName", squeezed(&meeting.name))
@@ -43,7 +44,7 @@ pub(crate) fn meeting(xml: &mut XmlDocument, memory: &ServerMemory, meeting: &Se
         .leaf("moderatorPW", &meeting.moderator_password)
         .leaf("running", truth(meeting.is_running()))
         .leaf("duration", meeting.duration.to_string())
-        .leaf("hasUserJoined", truth(meeting.has_user_joined))
+        .leaf("hasUserJoined", truth(meeting.has_user_joined()))
         .leaf("recording", truth(meeting.record))
         .leaf("hasBeenForciblyEnded", truth(meeting.ended_at_ms.is_some()))
         .leaf("startTime", meeting.start_time_ms.to_string())
@@ -55,13 +56,13 @@ pub(crate) fn meeting(xml: &mut XmlDocument, memory: &ServerMemory, meeting: &Se
         .leaf("maxUsers", count(meeting.max_participants))
         .leaf("moderatorCount", count(meeting.moderators()));
     xml.element("attendees", |xml| {
-        for user in meeting.users.iter().filter(|user| !user.guest_waits) {
+        for user in meeting.present_users() {
             xml.element("attendee", |xml| attendee(xml, user));
         }
     });
     xml.element("metadata", |xml| {
-        for (key, value) in &meeting.metadata {
-            xml.leaf(key, squeezed(value));
+        for key in java_map::in_order(meeting.metadata.keys().map(String::as_str)) {
+            xml.leaf(key, squeezed(&meeting.metadata[key]));
         }
     });
     xml.leaf("isBreakout", truth(meeting.breakout.is_some()));
@@ -74,26 +75,28 @@ pub(crate) fn meeting(xml: &mut XmlDocument, memory: &ServerMemory, meeting: &Se
     if rooms.peek().is_some() {
         xml.element("breakoutRooms", |xml| {
             for room in rooms {
-                xml.leaf("breakout", &room.external_id);
+                xml.leaf("breakout", squeezed(&room.external_id));
             }
         });
     }
 }
 
 fn attendee(xml: &mut XmlDocument, user: &MeetingUser) {
-    xml.leaf("userID", &user.external_id)
+    xml.leaf("userID", squeezed(&user.external_id))
         .leaf("fullName", squeezed(&user.full_name))
         .leaf("role", user.role.name())
-        .leaf("isPresenter", "false")
+        .leaf("isPresenter", truth(user.is_presenter))
         .leaf("isListeningOnly", "false")
         .leaf("hasJoinedVoice", "false")
         .leaf("hasVideo", "false")
-        .leaf("clientType", "HTML5")
-        .element("customdata", |xml| {
+        .leaf("clientType", "HTML5");
+    if !user.custom_data.is_empty() {
+        xml.element("customdata", |xml| {
             for (key, value) in &user.custom_data {
-                xml.leaf(key, value);
+                xml.leaf(key, squeezed(value));
             }
         });
+    }
 }
 
 fn truth(value: bool) -> &'static str {
@@ -102,7 +105,7 @@ fn truth(value: bool) -> &'static str {
 
 /// Replaces runs of spaces by one space: BBB squeezes a rendered template as a whole, values
 /// included.
-fn squeezed(text: &str) -> String {
+pub(crate) fn squeezed(text: &str) -> String {
     let mut last_was_space = false;
     text.chars()
         .filter(|c| {
@@ -113,7 +116,7 @@ fn squeezed(text: &str) -> String {
         .collect()
 }
 
-/// Returns a counter such as `1,234`, as the templates of BBB 2.4 print it.
+/// Returns a counter such as `1,234`, as the templates of BBB 2.x print it.
 fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();

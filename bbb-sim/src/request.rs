@@ -37,7 +37,7 @@ pub(crate) enum RequestRejection {
 impl ApiRequest {
     /// Checks content type and checksum; returns the parameters in order, those of the query first.
     pub(crate) fn check(&self, options: &SimOptions) -> Result<ApiParams, RequestRejection> {
-        let kind = self.body_kind()?;
+        let kind = self.body_kind(options.version)?;
         let body = String::from_utf8_lossy(&self.body);
         let params = self.params();
         if self.call.is_signed() {
@@ -64,20 +64,28 @@ impl ApiRequest {
         multipart::file(self.content_type.as_deref()?, &self.body, name)
     }
 
-    /// Returns the body, if it is XML.
-    pub(crate) fn xml(&self) -> Option<Cow<'_, str>> {
-        let kind = BodyKind::parse(self.content_type.as_deref()?)?;
-        (kind == BodyKind::Xml && !self.body.is_empty()).then(|| String::from_utf8_lossy(&self.body))
+    /// Returns the body, if the version reads it as XML. Up to 2.5 each body that is no form is
+    /// read so.
+    pub(crate) fn xml(&self, version: BbbVersion) -> Option<Cow<'_, str>> {
+        let kind = self.content_type.as_deref().and_then(BodyKind::parse);
+        let is_xml = match kind {
+            Some(BodyKind::Form | BodyKind::Multipart) => false,
+            _ => kind == Some(BodyKind::Xml) || version <= BbbVersion::V2_5,
+        };
+        (is_xml && !self.body.is_empty()).then(|| String::from_utf8_lossy(&self.body))
     }
 
     /// Returns the kind of the body. BBB ignores the `Content-Type` of a GET and of a request
-    /// without a body, because many clients always send the header.
-    fn body_kind(&self) -> Result<Option<BodyKind>, RequestRejection> {
+    /// without a body, because many clients always send the header. Up to 2.5 it refuses no kind.
+    fn body_kind(&self, version: BbbVersion) -> Result<Option<BodyKind>, RequestRejection> {
         if self.method != Method::POST || self.body.is_empty() {
             return Ok(None);
         }
-        let kind =
-            self.content_type.as_deref().and_then(BodyKind::parse).ok_or(RequestRejection::ContentType)?;
+        let kind = self.content_type.as_deref().and_then(BodyKind::parse);
+        if version <= BbbVersion::V2_5 {
+            return Ok(kind);
+        }
+        let kind = kind.ok_or(RequestRejection::ContentType)?;
         if self.call.accepts_body(kind) { Ok(Some(kind)) } else { Err(RequestRejection::ContentType) }
     }
 
@@ -88,24 +96,34 @@ impl ApiRequest {
         kind: Option<BodyKind>,
         body: &str,
     ) -> Result<(), ChecksumProblem> {
+        let version = options.version;
         let given: Vec<_> = params.all("checksum").collect();
         let given = match given.as_slice() {
             [] | [""] => return Err(ChecksumProblem::Missing),
             [one] => one.trim(),
+            // Before 3.0 equal repetitions are removed together.
+            [first, rest @ ..] if version < BbbVersion::V3_0 && rest.iter().all(|other| other == first) => {
+                first
+            }
             _ => return Err(ChecksumProblem::Mismatch),
         };
         let algorithm = ChecksumAlgorithm::from_hex_len(given.len()).ok_or(ChecksumProblem::Mismatch)?;
-        let old = options.version == BbbVersion::V2_4;
-        let exact = !old || !given.bytes().any(|byte| byte.is_ascii_uppercase());
-        let known =
-            options.algorithms.contains(&algorithm) && options.version.algorithms().contains(&algorithm);
-        let rebuilt = old
+        let exact = version > BbbVersion::V2_5 || !given.bytes().any(|byte| byte.is_ascii_uppercase());
+        let known = options.algorithms.contains(&algorithm) && version.algorithms().contains(&algorithm);
+        // A genuine 2.5 refuses the rebuilt string of a form with characters beyond ASCII.
+        let rebuilt = version <= BbbVersion::V2_5
             && self.query.is_empty()
             && self.call.signing() == CallSigning::Meeting
-            && kind == Some(BodyKind::Form);
+            && kind == Some(BodyKind::Form)
+            && (version == BbbVersion::V2_4 || pairs(body).iter().all(|(_, value)| value.is_ascii()));
         let signed = match RawQuery::new(&self.query).take_checksum() {
             Ok(signed) => signed.query,
-            Err(ChecksumFault::Repeated) => return Err(ChecksumProblem::Mismatch),
+            Err(ChecksumFault::Repeated) => Cow::Owned(
+                self.query
+                    .replace(&format!("&checksum={given}"), "")
+                    .replace(&format!("checksum={given}&"), "")
+                    .replace(&format!("checksum={given}"), ""),
+            ),
             Err(ChecksumFault::Missing) if rebuilt => Cow::Owned(rebuilt_form(body)),
             Err(ChecksumFault::Missing) => Cow::Borrowed(self.query.as_str()),
         };

@@ -6,6 +6,7 @@ use usher_bbb::{checksum, secret::Secret};
 use usher_runtime::tasks::TaskGroup;
 
 use crate::{
+    apps,
     callbacks::{self, SharedCallbacks, SimCallback},
     control,
     faults::{FaultKind, SimFault},
@@ -60,6 +61,8 @@ impl BbbSim {
             callbacks::run(callbacks, queued_callbacks, tasks.clone(), stop)
         });
         tasks.spawn("bbb-sim-hooks", |stop| hooks::run(hooks, queued_events, tasks.clone(), stop));
+        let ending = Arc::clone(&state);
+        tasks.spawn("bbb-sim-apps", |stop| apps::run(ending, stop));
         tasks.spawn("bbb-sim", |stop| server::run(Arc::clone(&state), listener, tasks.clone(), stop));
         Ok(Self { state, tasks, address })
     }
@@ -158,6 +161,22 @@ impl BbbSim {
     /// Returns every request to a webhook, oldest first.
     pub fn hook_posts(&self) -> Vec<SimHookPost> {
         control::hook_posts(&self.state)
+    }
+
+    /// Connects the client of the user who joined with this session token, so that the user is
+    /// present. Returns whether there is such a session.
+    pub fn connect(&self, session_token: &str) -> bool {
+        control::connect(&self.state, session_token)
+    }
+
+    /// Connects the clients of all users who joined a meeting. Returns whether the meeting exists.
+    pub fn connect_all(&self, id: &str) -> bool {
+        control::connect_all(&self.state, id)
+    }
+
+    /// Lets the apps server confirm every create and carry out every end that was accepted.
+    pub fn settle(&self) {
+        control::settle(&self.state);
     }
 
     /// Removes all users with this full name from a meeting. Returns whether there was one.

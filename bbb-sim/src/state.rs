@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use tokio::sync::Notify;
+
 use crate::{
     callbacks::SharedCallbacks, faults::FaultBoard, hooks::SharedHooks, lock::lock, memory::ServerMemory,
     options::SimOptions, time, view::SimCall,
@@ -24,6 +26,8 @@ pub(crate) struct ServerState {
     pub(crate) faults: Arc<FaultBoard>,
     pub(crate) callbacks: Arc<SharedCallbacks>,
     pub(crate) hooks: Arc<SharedHooks>,
+    /// Wakes the task that carries out ends.
+    pub(crate) end_accepted: Notify,
     memory: Mutex<ServerMemory>,
     calls: Mutex<VecDeque<SimCall>>,
 }
@@ -45,6 +49,7 @@ impl ServerState {
             faults: Arc::new(FaultBoard::new()),
             callbacks,
             hooks,
+            end_accepted: Notify::new(),
             calls: Mutex::default(),
         }
     }
@@ -62,7 +67,9 @@ impl ServerState {
 
     /// Reports the changes that the latest use of the memory made.
     pub(crate) fn report_changes(&self) {
-        drop(self.memory());
+        if self.memory().next_end_ms().is_some() {
+            self.end_accepted.notify_one();
+        }
     }
 
     pub(crate) fn log(&self, call: SimCall) {

@@ -3,31 +3,45 @@
 use std::collections::BTreeMap;
 
 use usher_bbb::{
+    call::ApiCall,
     reply::{self, Refusal},
     text_length::utf16_length,
 };
 
-use super::{CallContext, modules};
+use super::{
+    ids::{ParamFault, meeting_id},
+    modules,
+};
 use crate::{
     answer::ApiAnswer,
-    memory::{MeetingDocument, SimBreakoutRequest, SimCreateRequest, SimCreateResult},
+    memory::{MeetingDocument, ServerMemory, SimBreakoutRequest, SimCreateRequest, SimCreateResult},
+    options::BbbVersion,
     render,
     request::{ApiParams, ApiRequest},
 };
 
-pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
-    let mut parsed = match parse(params) {
+pub(super) fn answer(
+    memory: &mut ServerMemory,
+    request: &ApiRequest,
+    params: &ApiParams,
+    now_ms: u64,
+) -> ApiAnswer {
+    let version = memory.version();
+    let mut parsed = match parse(params, version) {
         Ok(parsed) => parsed,
-        Err(refusal) => return refusal.into(),
+        Err(fault) => return fault.into(),
     };
-    let brought = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
+    if let Some(refused) = parsed.breakout.as_ref().and_then(|room| refused_breakout(memory, room)) {
+        return refused;
+    }
+    let brought = request.xml(version).map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
     let is_broken = brought.is_err();
     parsed.documents = brought.unwrap_or_default();
     if let Some(url) = params.given("preUploadedPresentation") {
         let name = params.get("preUploadedPresentationName").unwrap_or("default.pdf").to_owned();
         parsed.documents.push(MeetingDocument { name, url: Some(url.to_owned()) });
     }
-    let (meeting, key, message) = match context.memory.create(parsed, context.now_ms) {
+    let (meeting, key, message) = match memory.create(parsed, now_ms) {
         SimCreateResult::New(meeting) => (meeting, "", ""),
         SimCreateResult::Duplicate(meeting) => (
             meeting,
@@ -48,17 +62,42 @@ pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params
     }))
 }
 
-fn parse(params: &ApiParams) -> Result<SimCreateRequest, Refusal> {
+/// Returns the answer of versions that refuse breakout rooms in their own way. 2.5 does not check
+/// the parent and fails with an exception; 2.6 looks for it under a misspelt name and never finds
+/// one.
+fn refused_breakout(memory: &ServerMemory, room: &SimBreakoutRequest) -> Option<ApiAnswer> {
+    match memory.version() {
+        BbbVersion::V2_5 => {
+            let parent = room.parent.as_deref().and_then(|parent| memory.find_live(parent));
+            parent.is_none().then_some(ApiAnswer::ServerError)
+        }
+        BbbVersion::V2_6 => {
+            Some(Refusal::new("parentMeetingIdMissing", Refusal::PARENT_ID_MISSING.message).into())
+        }
+        _ => None,
+    }
+}
+
+fn parse(params: &ApiParams, version: BbbVersion) -> Result<SimCreateRequest, ParamFault> {
     let breakout = params.is_true("isBreakout").then(|| SimBreakoutRequest {
         parent: params.given("parentMeetingID").map(str::to_owned),
         sequence: params.number("sequence"),
         free_join: params.is_true("freeJoin"),
+        is_of_moderators: false,
     });
+    let attendee_password = password(params, "attendeePW");
+    let moderator_password = password(params, "moderatorPW");
+    if version == BbbVersion::V2_5 {
+        // Of several faults an arbitrary one is reported; this order is that of a genuine server.
+        attendee_password.clone()?;
+        moderator_password.clone()?;
+        name(params, version)?;
+    }
     Ok(SimCreateRequest {
-        meeting_id: meeting_id(params)?,
-        name: name(params)?,
-        attendee_password: password(params, "attendeePW")?,
-        moderator_password: password(params, "moderatorPW")?,
+        meeting_id: meeting_id(params, version, ApiCall::Create)?.to_owned(),
+        name: name(params, version)?,
+        attendee_password: attendee_password?,
+        moderator_password: moderator_password?,
         voice_bridge: voice_bridge(params)?,
         dial_number: params.get("dialNumber").unwrap_or("613-555-1234").to_owned(),
         duration: params.number("duration"),
@@ -76,17 +115,16 @@ fn parse(params: &ApiParams) -> Result<SimCreateRequest, Refusal> {
     })
 }
 
-/// Returns the `meetingID`. Only `create` refuses white space around it (wire-contract 4).
-fn meeting_id(params: &ApiParams) -> Result<String, Refusal> {
-    let id = super::meeting_id(params)?;
-    if params.get("meetingID") == Some(id) { Ok(id.to_owned()) } else { Err(Refusal::MEETING_ID_INVALID) }
-}
-
-fn name(params: &ApiParams) -> Result<String, Refusal> {
-    let name = params.given("name").ok_or(Refusal::MISSING_MEETING_NAME)?;
+fn name(params: &ApiParams, version: BbbVersion) -> Result<String, Refusal> {
+    let own = |key: &'static str, refusal: Refusal| match version {
+        BbbVersion::V2_5 => Refusal::new(key, refusal.message),
+        _ => refusal,
+    };
+    let name = params.get("name").ok_or_else(|| own("nullError", Refusal::MISSING_MEETING_NAME))?;
     match utf16_length(name) {
+        0 => Err(own("emptyError", Refusal::MISSING_MEETING_NAME)),
         2..=256 => Ok(name.to_owned()),
-        _ => Err(Refusal::MEETING_NAME_LENGTH),
+        _ => Err(own("sizeError", Refusal::MEETING_NAME_LENGTH)),
     }
 }
 

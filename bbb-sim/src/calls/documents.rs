@@ -1,28 +1,35 @@
 //! The call `insertDocument`.
 
-use usher_bbb::reply::{self, xml::XmlDocument};
+use usher_bbb::{
+    call::ApiCall,
+    reply::{self, xml::XmlDocument},
+};
 
-use super::{CallContext, modules};
+use super::{ids::meeting_id, modules};
 use crate::{
     answer::ApiAnswer,
+    memory::ServerMemory,
+    options::BbbVersion,
     request::{ApiParams, ApiRequest},
 };
 
-pub(super) fn answer(context: &mut CallContext<'_>, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
-    let id = match super::meeting_id(params) {
+pub(super) fn answer(memory: &mut ServerMemory, request: &ApiRequest, params: &ApiParams) -> ApiAnswer {
+    let version = memory.version();
+    let id = match meeting_id(params, version, ApiCall::InsertDocument) {
         Ok(id) => id,
-        Err(refusal) => return refusal.into(),
+        Err(fault) => return fault.into(),
     };
     // BBB reports success for a request without a body, and inserts no document.
-    let documents = request.xml().map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
+    let documents = request.xml(version).map_or(Ok(Vec::new()), |xml| modules::documents(&xml));
     let Ok(mut documents) = documents else { return ApiAnswer::ServerError };
-    match context.memory.find_mut(id) {
+    match memory.find_mut(id) {
         Some(meeting) => {
             meeting.documents.append(&mut documents);
             ApiAnswer::Xml(reply::success(|xml| {
                 xml.leaf("message", "Presentation is being uploaded");
             }))
         }
+        None if version == BbbVersion::V2_5 => ApiAnswer::ServerError,
         None => ApiAnswer::Xml(failed(&format!("Meeting with id [{id}] not found."))),
     }
 }

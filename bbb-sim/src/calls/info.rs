@@ -1,30 +1,33 @@
 //! The read-only calls: `isMeetingRunning`, `getMeetingInfo`, `getMeetings`, `getSessions`.
 
-use usher_bbb::reply::{self, Refusal};
+use usher_bbb::{
+    call::ApiCall,
+    reply::{self, Refusal},
+};
 
-use super::CallContext;
-use crate::{answer::ApiAnswer, memory::ServerMemory, render, request::ApiParams};
+use super::ids::meeting_id;
+use crate::{
+    answer::ApiAnswer,
+    memory::{ServerMeeting, ServerMemory},
+    render,
+    request::ApiParams,
+};
 
-pub(super) fn running(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
-    match super::meeting_id(params) {
-        Ok(id) => {
-            let running = context.memory.find(id).is_some_and(crate::memory::ServerMeeting::is_running);
-            ApiAnswer::Xml(reply::running(running))
-        }
-        Err(refusal) => refusal.into(),
+pub(super) fn running(memory: &ServerMemory, params: &ApiParams) -> ApiAnswer {
+    match meeting_id(params, memory.version(), ApiCall::IsMeetingRunning) {
+        Ok(id) => ApiAnswer::Xml(reply::running(memory.find(id).is_some_and(ServerMeeting::is_running))),
+        Err(fault) => fault.into(),
     }
 }
 
-pub(super) fn meeting(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
-    let id = match super::meeting_id(params) {
+pub(super) fn meeting(memory: &ServerMemory, params: &ApiParams) -> ApiAnswer {
+    let id = match meeting_id(params, memory.version(), ApiCall::GetMeetingInfo) {
         Ok(id) => id,
-        Err(refusal) => return refusal.into(),
+        Err(fault) => return fault.into(),
     };
-    match context.memory.find(id) {
+    match memory.find(id) {
         None => Refusal::NOT_FOUND.into(),
-        Some(meeting) => {
-            ApiAnswer::Xml(reply::success(|xml| render::meeting(xml, context.memory, meeting, false)))
-        }
+        Some(meeting) => ApiAnswer::Xml(reply::success(|xml| render::meeting(xml, memory, meeting, false))),
     }
 }
 
@@ -42,9 +45,8 @@ pub(crate) fn meetings(memory: &ServerMemory) -> String {
     })
 }
 
-pub(super) fn sessions(context: &CallContext<'_>) -> ApiAnswer {
-    let mut sessions = context
-        .memory
+pub(super) fn sessions(memory: &ServerMemory) -> ApiAnswer {
+    let mut sessions = memory
         .meetings()
         .flat_map(|meeting| meeting.users.iter().map(move |user| (meeting, user)))
         .peekable();
@@ -59,8 +61,8 @@ pub(super) fn sessions(context: &CallContext<'_>) -> ApiAnswer {
             for (meeting, user) in sessions {
                 xml.element("meeting", |xml| {
                     xml.leaf("meetingID", &meeting.internal_id)
-                        .leaf("meetingName", &meeting.name)
-                        .leaf("userName", &user.full_name);
+                        .leaf("meetingName", render::squeezed(&meeting.name))
+                        .leaf("userName", render::squeezed(&user.full_name));
                 });
             }
         });

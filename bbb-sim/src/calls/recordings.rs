@@ -20,15 +20,15 @@ pub(super) fn incomplete(call: ApiCall, params: &ApiParams) -> Option<ApiAnswer>
         ApiCall::PublishRecordings if !lacks("recordID") && lacks("publish") => {
             Some(Refusal::MISSING_PUBLISH.into())
         }
-        ApiCall::PublishRecordings | ApiCall::DeleteRecordings | ApiCall::UpdateRecordings
+        ApiCall::PublishRecordings
+        | ApiCall::DeleteRecordings
+        | ApiCall::UpdateRecordings
+        | ApiCall::GetRecordingTextTracks
             if lacks("recordID") =>
         {
             Some(Refusal::MISSING_RECORD_ID.into())
         }
-        ApiCall::GetRecordingTextTracks if lacks("recordID") => {
-            Some(ApiAnswer::Json(Refusal::MISSING_RECORD_ID.to_json()))
-        }
-        ApiCall::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::refused(&refusal)),
+        ApiCall::PutRecordingTextTrack => tracks::incomplete(params).map(|refusal| tracks::not_put(&refusal)),
         _ => None,
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct SimBreakoutRequest {
     pub(crate) parent: Option<String>,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
+    /// Whether the moderators of the parent open the room, and not an application.
+    pub(crate) is_of_moderators: bool,
 }
 
 /// The result of `create`.
@@ -73,9 +75,9 @@ impl ServerMemory {
             }
         }
         // The voice bridge of a breakout room is that of its parent followed by its own number; the
-        // request cannot choose it. The behaviour of BBB for a second breakout room with the same
+        // request cannot choose it, except at 2.5. The behaviour of BBB for a second breakout room with the same
         // number is undocumented; the simulator draws another voice bridge.
-        let own = parent.as_ref().filter(|own| own.sequence > 0).map(|own| own.voice_bridge);
+        let own = parent.as_ref().filter(|own| own.sequence > 0).and_then(|own| own.voice_bridge);
         let own = own.filter(|bridge| !self.bridge_is_taken(*bridge));
         let voice_bridge = match own.or(request.voice_bridge) {
             Some(bridge) if self.bridge_is_taken(bridge) => {
@@ -86,7 +88,9 @@ impl ServerMemory {
         };
         let create_time_ms = now_ms.max(self.last_create_ms + 1);
         self.last_create_ms = create_time_ms;
-        let meeting = meeting(request, parent, voice_bridge, create_time_ms);
+        let confirmed_at_ms = now_ms.saturating_add(self.apps_delay_ms);
+        let meeting =
+            ServerMeeting { confirmed_at_ms, ..meeting(request, parent, voice_bridge, create_time_ms) };
         self.report(now_ms, MemoryChange::Created(Box::new(meeting.clone())));
         // The new meeting replaces a breakout room with the same internal id: BBB compares only the
         // external id, which is new.
@@ -107,6 +111,7 @@ impl ServerMemory {
                 parent: Some(parent.internal_id.clone()),
                 sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
                 free_join: false,
+                is_of_moderators: true,
             }),
             ..SimCreateRequest::default()
         };
@@ -129,7 +134,9 @@ impl ServerMemory {
         let Some(breakout) = &request.breakout else { return Ok(None) };
         let parent = breakout.parent.as_deref().ok_or(Refusal::PARENT_ID_MISSING)?;
         let parent = self.find_live(parent).ok_or(Refusal::PARENT_UNKNOWN)?;
-        let voice_bridge = format!("{:05}{}", parent.voice_bridge, breakout.sequence).parse().unwrap_or(0);
+        let may_choose = self.version == BbbVersion::V2_5 && !breakout.is_of_moderators;
+        let voice_bridge = format!("{:05}{}", parent.voice_bridge, breakout.sequence).parse().ok();
+        let voice_bridge = voice_bridge.filter(|_| !may_choose);
         Ok(Some(BreakoutLink {
             voice_bridge,
             parent_internal_id: parent.internal_id.clone(),
@@ -138,13 +145,13 @@ impl ServerMemory {
         }))
     }
 
-    /// Returns whether a repeated create succeeds. BBB compares only the passwords; 2.4 also
-    /// refuses a request without passwords.
+    /// Returns whether a repeated create succeeds. BBB compares only the passwords; up to 2.5 it
+    /// also refuses a request without passwords.
     fn admits_duplicate(&self, existing: &ServerMeeting, request: &SimCreateRequest) -> bool {
         let none = request.attendee_password.is_empty() && request.moderator_password.is_empty();
         let same = request.attendee_password == existing.attendee_password
             && request.moderator_password == existing.moderator_password;
-        same || (none && self.version != BbbVersion::V2_4)
+        same || (none && self.version > BbbVersion::V2_5)
     }
 
     fn bridge_is_taken(&self, bridge: u64) -> bool {
@@ -177,9 +184,7 @@ fn meeting(
             let own = format!("{}-{time}-{}", parent.parent_internal_id, parent.sequence);
             (request.meeting_id.clone(), format!("{}-{time}", hash_of(&own)))
         }
-        None if voice_bridge == TEST_BRIDGE => {
-            (format!("{}-{create_time_ms}", request.meeting_id), request.meeting_id)
-        }
+        None if voice_bridge == TEST_BRIDGE => (format!("-{create_time_ms}"), request.meeting_id),
         None => (format!("{}-{create_time_ms}", hash_of(&request.meeting_id)), request.meeting_id),
     };
     let or_generated = |given: String| if given.is_empty() { chance::alphanumeric(8) } else { given };
@@ -202,7 +207,9 @@ fn meeting(
         chat: Vec::new(),
         users: Vec::new(),
         crowd: 0,
-        has_user_joined: false,
+        first_join_ms: None,
+        confirmed_at_ms: create_time_ms,
+        end_due_ms: None,
         start_time_ms: 0,
         unjoined_minutes: request.unjoined_minutes,
         ended_url: request.ended_url,

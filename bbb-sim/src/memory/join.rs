@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use usher_bbb::reply::Refusal;
 
-use super::{MeetingUser, MemoryChange, ServerMeeting, ServerMemory, TimedChange, UserRole};
+use super::{MeetingUser, ServerMeeting, ServerMemory, UserRole};
 use crate::chance;
 
 /// A validated request to join.
@@ -58,27 +58,24 @@ impl ServerMemory {
         let Some(guest_waits) = guest_outcome(meeting, role, request.guest) else {
             return SimJoinResult::Refused(Refusal::GUEST_DENIED);
         };
-        if !guest_waits && !meeting.has_user_joined {
-            meeting.has_user_joined = true;
-            meeting.start_time_ms = now_ms;
-        }
+        let session_token = chance::lower_alphanumeric(16);
         meeting.users.push(MeetingUser {
             internal_id,
             external_id,
             full_name: request.full_name.chars().filter(|c| !c.is_control()).collect(),
             role,
-            session_token: chance::lower_alphanumeric(16),
+            session_token: session_token.clone(),
             auth_token: chance::lower_alphanumeric(12),
             guest_waits,
+            is_connected: false,
+            is_presenter: false,
             custom_data: request.custom_data,
         });
-        let key = meeting.internal_id.clone();
-        let joined = self.meetings.get(&key).and_then(|meeting| Some((meeting, meeting.users.last()?)));
-        let Some((meeting, user)) = joined else { return SimJoinResult::Invalid(Refusal::INTERNAL_ERROR) };
-        if !guest_waits {
-            let change = MemoryChange::Joined(meeting.into(), Box::new(user.clone()));
-            self.changes.push(TimedChange { at_ms: now_ms, change });
+        if self.clients_connect_at_once {
+            self.connect(&session_token, now_ms);
         }
+        let joined = self.session(&session_token);
+        let Some((meeting, user)) = joined else { return SimJoinResult::Invalid(Refusal::INTERNAL_ERROR) };
         SimJoinResult::In(meeting, user)
     }
 }
@@ -96,10 +93,10 @@ fn role_in(meeting: &ServerMeeting, request: &SimJoinRequest) -> Result<UserRole
     }
 }
 
-/// Returns whether the meeting is full. BBB counts each external user once, and a user who is
-/// present may join again.
+/// Returns whether the meeting is full. BBB counts each external user who is present once, and such
+/// a user may join again.
 fn is_full(meeting: &ServerMeeting, external_id: &str) -> bool {
-    let present: HashSet<_> = meeting.users.iter().map(|user| user.external_id.as_str()).collect();
+    let present: HashSet<_> = meeting.present_users().map(|user| user.external_id.as_str()).collect();
     meeting.max_participants > 0
         && !present.contains(external_id)
         && present.len() + meeting.crowd >= meeting.max_participants

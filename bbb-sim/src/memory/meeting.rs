@@ -38,7 +38,18 @@ pub(crate) struct MeetingUser {
     pub(crate) session_token: String,
     pub(crate) auth_token: String,
     pub(crate) guest_waits: bool,
+    /// Whether the client of the user has connected.
+    pub(crate) is_connected: bool,
+    pub(crate) is_presenter: bool,
     pub(crate) custom_data: Vec<(String, String)>,
+}
+
+impl MeetingUser {
+    /// Returns whether the user is in the meeting: the client is connected and the user does not
+    /// wait for approval.
+    pub(crate) fn is_present(&self) -> bool {
+        self.is_connected && !self.guest_waits
+    }
 }
 
 /// A document of a meeting.
@@ -54,8 +65,9 @@ pub(crate) struct BreakoutLink {
     pub(crate) parent_internal_id: String,
     pub(crate) sequence: u32,
     pub(crate) free_join: bool,
-    /// The voice bridge: the parent's, followed by the sequence number.
-    pub(crate) voice_bridge: u64,
+    /// The voice bridge that the server chooses itself: the parent's, followed by the sequence
+    /// number. `None` if the request may choose one.
+    pub(crate) voice_bridge: Option<u64>,
 }
 
 /// One meeting in the memory of a server.
@@ -84,7 +96,13 @@ pub(crate) struct ServerMeeting {
     pub(crate) users: Vec<MeetingUser>,
     /// The number of simulated participants, who count as load and have no names.
     pub(crate) crowd: usize,
-    pub(crate) has_user_joined: bool,
+    /// The time when the first user was present.
+    pub(crate) first_join_ms: Option<u64>,
+    /// The time when the apps server confirms the create.
+    pub(super) confirmed_at_ms: u64,
+    /// The time when the apps server carries out an `end` that was accepted.
+    pub(super) end_due_ms: Option<u64>,
+    /// The time of the confirmation, 0 before it.
     pub(crate) start_time_ms: u64,
     /// The minutes after which the meeting ends without a join, if the create gave them.
     pub(crate) unjoined_minutes: Option<u64>,
@@ -98,16 +116,32 @@ pub(crate) struct ServerMeeting {
 }
 
 impl ServerMeeting {
+    /// Returns the users who are in the meeting.
+    pub(crate) fn present_users(&self) -> impl Iterator<Item = &MeetingUser> {
+        self.users.iter().filter(|user| user.is_present())
+    }
+
+    pub(crate) fn has_user_joined(&self) -> bool {
+        self.first_join_ms.is_some()
+    }
+
     pub(crate) fn participants(&self) -> usize {
-        self.users.iter().filter(|user| !user.guest_waits).count() + self.crowd
+        self.present_users().count() + self.crowd
     }
 
     pub(crate) fn moderators(&self) -> usize {
-        self.users.iter().filter(|user| user.role == UserRole::Moderator).count()
+        self.present_users().filter(|user| user.role == UserRole::Moderator).count()
     }
 
     pub(crate) fn is_running(&self) -> bool {
         self.participants() > 0
+    }
+
+    /// Notes the confirmation of the create if it is due.
+    pub(super) fn confirm(&mut self, now_ms: u64) {
+        if self.start_time_ms == 0 && now_ms >= self.confirmed_at_ms {
+            self.start_time_ms = self.confirmed_at_ms;
+        }
     }
 
     pub(super) fn end(&mut self, now_ms: u64, delay_ms: u64) {
@@ -124,7 +158,8 @@ impl ServerMeeting {
         };
         let over = |from: u64, after: u64| now_ms >= from.saturating_add(after);
         self.removed_at_ms.is_some_and(|at| now_ms >= at)
-            || (!self.has_user_joined && over(self.create_time_ms, unjoined_ms))
-            || (self.duration > 0 && self.has_user_joined && over(self.start_time_ms, self.duration * 60_000))
+            || (!self.has_user_joined() && over(self.create_time_ms, unjoined_ms))
+            || (self.duration > 0
+                && self.first_join_ms.is_some_and(|from| over(from, self.duration.saturating_mul(60_000))))
     }
 }

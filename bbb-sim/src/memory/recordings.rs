@@ -86,8 +86,9 @@ impl SimRecording {
         self.state = match (self.state, publish) {
             (SimRecordingState::Unpublished, true) => SimRecordingState::Published,
             (SimRecordingState::Published, false) => SimRecordingState::Unpublished,
-            (other, _) => other,
+            _ => return,
         };
+        self.rewrites = self.rewrites.saturating_add(1);
     }
 
     /// Sets a metadata value; an empty value removes the key.

@@ -19,7 +19,7 @@ pub enum HooksVersion {
 impl From<BbbVersion> for HooksVersion {
     fn from(version: BbbVersion) -> Self {
         match version {
-            BbbVersion::V2_4 => Self::V2,
+            BbbVersion::V2_4 | BbbVersion::V2_5 | BbbVersion::V2_6 | BbbVersion::V2_7 => Self::V2,
             BbbVersion::V3_0 => Self::V3,
         }
     }

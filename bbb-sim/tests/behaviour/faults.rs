@@ -132,6 +132,7 @@ async fn broken_answers_are_those_that_were_set() {
     faults.set(FaultKind::EmptyBody).await;
     let empty = call(&sim, "end", "meetingID=room-42").await;
     assert_eq!((empty.status, empty.body.as_str()), (200, ""));
+    sim.settle();
     assert!(sim.meetings().is_empty());
 }
 
@@ -180,6 +181,10 @@ async fn stopping_does_not_wait_for_hanging_calls() {
     assert!(hanging.await.unwrap().is_err());
 }
 
+fn participants(sim: &BbbSim) -> usize {
+    sim.meetings().iter().find(|meeting| meeting.meeting_id == "room-42").unwrap().participants
+}
+
 #[tokio::test]
 async fn every_control_works_over_http() {
     let sim = start().await;
@@ -194,6 +199,12 @@ async fn every_control_works_over_http() {
     assert_eq!(call(&sim, "getMeetingInfo", "meetingID=room-42").await.text("participantCount"), "30");
     assert_eq!(control("POST", "crowd?meetingID=room-42&users=x").await.unwrap().status, 400);
     assert_eq!(control("POST", "breakouts?meetingID=room-42").await.unwrap().status, 200);
+    call(&sim, "join", "fullName=Ada&meetingID=room-42&role=viewer").await;
+    assert_eq!(participants(&sim), 30);
+    assert_eq!(control("POST", "connect?meetingID=room-42").await.unwrap().status, 200);
+    assert_eq!(participants(&sim), 31);
+    assert_eq!(control("POST", "connect?sessionToken=none").await.unwrap().status, 404);
+    assert_eq!(control("POST", "settle").await.unwrap().status, 200);
     assert_eq!(sim.meetings().len(), 2);
 
     let set = control("POST", "faults?kind=html&call=end&count=1").await.unwrap();

@@ -13,7 +13,7 @@ use usher_bbb_sim::{
 
 use crate::{
     receiver::{ReceivedRequest, RequestReceiver},
-    support::{SECRET, call, client, fetch, start, start_with, until},
+    support::{SECRET, call, client, end, fetch, start, start_with, until},
 };
 
 fn options(hooks: HookOptions) -> SimOptions {
@@ -49,8 +49,9 @@ fn value<'a>(received: &'a ReceivedRequest, name: &str) -> std::borrow::Cow<'a, 
 async fn run_life(sim: &BbbSim, id: &str) {
     call(sim, "create", &format!("name=Room&meetingID={id}&record=true&meta_course=1%2B1")).await;
     call(sim, "join", &format!("meetingID={id}&fullName=Ada+L.&role=moderator&userID=7")).await;
+    assert!(sim.connect_all(id));
     assert!(sim.leave(id, "Ada L.") && !sim.leave(id, "Ada L."));
-    call(sim, "end", &format!("meetingID={id}")).await;
+    end(sim, &format!("meetingID={id}")).await;
 }
 
 const LIFE: [&str; 5] = ["meeting-created", "user-joined", "user-left", "meeting-ended", "rap-publish-ended"];
@@ -204,7 +205,7 @@ async fn events_report_recordings_published_unpublished_and_deleted() {
     for name in ["bbb-recording-ready-url", "bn-recording-ready-url", "canvas-recording-ready-url"] {
         let url = encode(&receiver.url(&format!("/{name}")));
         call(&sim, "create", &format!("name=Room&meetingID={name}&record=true&meta_{name}={url}")).await;
-        call(&sim, "end", &format!("meetingID={name}")).await;
+        end(&sim, &format!("meetingID={name}")).await;
     }
     let record = sim.recordings()[0].record_id.clone();
     assert_eq!(sim.recordings()[0].state, SimRecordingState::Published);
@@ -245,7 +246,7 @@ async fn a_recording_can_be_published_before_it_would_be() {
     call(&sim, "create", &format!("name=Room&meetingID=room&record=true&meta_bn-recording-ready-url={url}"))
         .await;
     assert!(!sim.publish_recording("room"), "it is not over");
-    call(&sim, "end", "meetingID=room").await;
+    end(&sim, "meetingID=room").await;
     assert_eq!(sim.recordings()[0].state, SimRecordingState::Processing);
     assert!(sim.publish_recording("room"));
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{SECRET, call, client, fetch, start, start_with, until};
+use crate::support::{SECRET, call, client, end, fetch, start, start_with, until};
 use usher_bbb::parse;
 use usher_bbb_sim::{BbbVersion, SimOptions};
 
@@ -10,7 +10,8 @@ const ROOM: &str = "name=Room+42&meetingID=room-42&attendeePW=ap&moderatorPW=mp"
 
 #[tokio::test]
 async fn a_meeting_is_created_joined_queried_and_ended() {
-    let sim = start_with(SimOptions::new(SECRET).named("bbb-1")).await;
+    let apps_delay = Duration::from_hours(1);
+    let sim = start_with(SimOptions { apps_delay, ..SimOptions::new(SECRET) }.named("bbb-1")).await;
     let created = call(&sim, "create", ROOM).await;
     assert!(created.succeeded() && created.key().is_empty(), "{}", created.body);
     let internal = created.text("internalMeetingID");
@@ -23,7 +24,13 @@ async fn a_meeting_is_created_joined_queried_and_ended() {
         call(&sim, "join", "fullName=Ada+L.&meetingID=room-42&password=mp&userID=7&userdata-x=1").await;
     assert_eq!(joined.status, 302);
     assert!(joined.location().starts_with(&format!("{}/html5client/?sessionToken=", sim.base())));
-    assert!(joined.headers["set-cookie"].to_str().unwrap().starts_with("JSESSIONID="));
+    let cookie = joined.headers["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with("JSESSIONID=") && cookie.ends_with("; Path=/; Secure; HttpOnly"), "{cookie}");
+    // The session is listed, and the user is not in the meeting before the client has connected.
+    assert_eq!(call(&sim, "getSessions", "").await.text("userName"), "Ada L.");
+    let info = call(&sim, "getMeetingInfo", "meetingID=room-42").await;
+    assert_eq!((info.text("running"), info.text("participantCount")), ("false", "0"));
+    assert_eq!((info.text("hasUserJoined"), info.text("userID")), ("false", ""));
     let page = fetch(client().get(joined.location())).await.unwrap();
     for part in ["Ada L.", "Room 42", "room-42", "bbb-1", "MODERATOR"] {
         assert!(page.body.contains(part), "{part}: {}", page.body);
@@ -33,9 +40,13 @@ async fn a_meeting_is_created_joined_queried_and_ended() {
     let info = call(&sim, "getMeetingInfo", "meetingID=room-42").await;
     assert_eq!((info.text("userID"), info.text("fullName"), info.text("role")), ("7", "Ada L.", "MODERATOR"));
     assert_eq!((info.text("participantCount"), info.text("moderatorCount"), info.text("x")), ("1", "1", "1"));
+    assert_eq!((info.text("hasUserJoined"), info.text("isPresenter")), ("true", "true"));
 
-    let ended = call(&sim, "end", "meetingID=room-42").await;
-    assert_eq!(ended.key(), "sentEndMeetingRequest");
+    // The meeting is as before until the apps server has carried out the end.
+    for _ in 0..2 {
+        assert_eq!(call(&sim, "end", "meetingID=room-42").await.key(), "sentEndMeetingRequest");
+    }
+    sim.settle();
     for (name, key) in [("end", "notFound"), ("getMeetingInfo", "notFound")] {
         assert_eq!(call(&sim, name, "meetingID=room-42").await.key(), key);
     }
@@ -147,7 +158,10 @@ async fn join_admits_by_role_or_password_and_each_refusal_has_its_form() {
         call(&sim, "join", &join(&format!("password=ap&createTime={time}&userID=b"))).await.status,
         302
     );
-    let full = call(&sim, "join", &join("password=ap&userID=c&redirect=false")).await;
+    let third = call(&sim, "join", &join("password=ap&userID=c&redirect=false")).await;
+    assert_eq!(third.key(), "successfullyJoined", "only users who are present count");
+    assert!(sim.connect(viewer.text("session_token")) && sim.connect(third.text("session_token")));
+    let full = call(&sim, "join", &join("password=ap&userID=d&redirect=false")).await;
     assert_eq!(full.key(), "maxParticipantsReached");
     let again = call(&sim, "join", &join("password=ap&userID=a&redirect=false")).await;
     assert_eq!(again.key(), "successfullyJoined");
@@ -184,7 +198,7 @@ async fn meetings_are_found_by_internal_id_and_by_its_beginning() {
         let info = call(&sim, "getMeetingInfo", &format!("meetingID={id}")).await;
         assert_eq!(info.text("meetingID"), "room-42", "{id}");
     }
-    assert!(call(&sim, "end", &format!("meetingID={internal}")).await.succeeded());
+    assert!(end(&sim, &format!("meetingID={internal}")).await.succeeded());
     let again = call(&sim, "create", ROOM).await;
     assert_eq!(again.key(), "");
     assert_ne!(again.text("internalMeetingID"), internal);
@@ -197,7 +211,7 @@ async fn an_ended_meeting_is_listed_during_the_delay_and_its_id_is_free_at_once(
     let options = SimOptions { end_delay: Duration::from_millis(300), ..SimOptions::new(SECRET) };
     let sim = start_with(options).await;
     let first = call(&sim, "create", ROOM).await.text("internalMeetingID").to_owned();
-    assert!(call(&sim, "end", "meetingID=room-42").await.succeeded());
+    assert!(end(&sim, "meetingID=room-42").await.succeeded());
     assert!(sim.meetings()[0].ending);
     let refused = call(&sim, "join", "fullName=A&meetingID=room-42&role=viewer").await;
     assert!(refused.location().contains("meetingForciblyEnded"));
@@ -251,7 +265,7 @@ async fn a_breakout_room_of_an_application_has_the_requested_internal_id_and_end
     }
     assert!(call(&sim, "create", &query).await.succeeded());
     assert_eq!(sim.meetings().len(), 2, "there is one of an internal id");
-    assert!(call(&sim, "end", "meetingID=room-42").await.succeeded());
+    assert!(end(&sim, "meetingID=room-42").await.succeeded());
     assert_eq!(call(&sim, "getMeetingInfo", "meetingID=room").await.key(), "notFound");
 }
 
@@ -282,6 +296,8 @@ async fn chat_documents_and_sessions_are_answered() {
     let chat = "meetingID=room-42&message=Hello%20%F0%9F%91%8B";
     assert_eq!(call(&sim, "sendChatMessage", chat).await.key(), "meetingNotFound");
     call(&sim, "join", "fullName=Ada&meetingID=room-42&role=viewer").await;
+    assert_eq!(call(&sim, "sendChatMessage", chat).await.key(), "meetingNotFound");
+    assert!(sim.connect_all("room-42"));
     assert!(call(&sim, "sendChatMessage", chat).await.succeeded());
     assert_eq!(call(&sim, "sendChatMessage", "meetingID=room-42").await.key(), "validationError");
     assert_eq!(sim.meetings()[0].chat, [("System".to_owned(), "Hello 👋".to_owned())]);

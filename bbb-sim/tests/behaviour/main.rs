@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod faults;
+mod genuine_traits;
 mod hooks;
 mod life;
 mod receiver;

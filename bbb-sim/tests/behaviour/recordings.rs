@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use usher_bbb_sim::{SimOptions, SimRecording, SimRecordingState};
 
-use crate::support::{SECRET, call, client, fetch, start, start_with, until};
+use crate::support::{SECRET, call, client, end, fetch, start, start_with, until};
 
 /// Returns the `recordID`s of an answer, in order.
 fn ids(body: &str) -> Vec<&str> {
@@ -22,7 +22,7 @@ async fn a_recorded_meeting_becomes_a_recording_once_it_was_processed() {
     call(&sim, "create", "meetingID=room-42&name=Room&record=true&meta_Course=math").await;
     call(&sim, "create", "meetingID=other&name=Other").await;
     for id in ["room-42", "other"] {
-        assert!(call(&sim, "end", &format!("meetingID={id}")).await.succeeded());
+        assert!(end(&sim, &format!("meetingID={id}")).await.succeeded());
     }
     let known = sim.recordings();
     assert_eq!(known.len(), 1, "{known:?}");

@@ -74,6 +74,13 @@ pub(crate) async fn try_call(sim: &BbbSim, name: &str, query: &str) -> reqwest::
     fetch(client().get(sim.signed_url(name, query))).await
 }
 
+/// Makes a signed `end` and lets the apps server carry it out.
+pub(crate) async fn end(sim: &BbbSim, query: &str) -> CallReply {
+    let answer = call(sim, "end", query).await;
+    sim.settle();
+    answer
+}
+
 /// Waits until `holds` returns true; panics after the deadline.
 pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(DEADLINE, async {

@@ -4,9 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use usher_bbb::secret::Secret;
+use usher_bbb_sim::BbbVersion;
 use usher_runtime::config::CommandLineFlag;
 
-use super::values::secret;
+use super::values::{bbb_version, secret};
 
 /// The arguments of `usher standalone`. A setting without a flag comes from the environment, the file or
 /// the defaults (style P13).
@@ -79,6 +80,12 @@ pub struct BbbSimArgs {
     /// Name that the page of a joined session shows
     #[arg(long)]
     pub name: Option<String>,
+    /// Version of BigBlueButton that it imitates: 2.4, 2.5, 2.6, 2.7 or 3.0
+    #[arg(long, value_name = "VERSION", default_value = "3.0", value_parser = bbb_version)]
+    pub bbb_version: BbbVersion,
+    /// Users are present as soon as they have joined, and not once their client has connected
+    #[arg(long)]
+    pub clients_connect_at_once: bool,
     /// Fault of the simulated server from its start; may be repeated: refuse, hang-on-accept, hang, slow, lost-answer, 500, html,
     /// cut-xml, empty-body, checksum-error, frozen-list, empty-list, trickle, no-hooks
     #[arg(long = "fault", value_name = "KIND[,call=NAME][,count=N][,for=5s][,delay=2s]")]

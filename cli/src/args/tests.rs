@@ -72,6 +72,7 @@ fn every_command_of_the_design_is_understood() {
         "demo",
         "standalone --listen 127.0.0.1:0 --control 127.0.0.1:0 --ops 127.0.0.1:0 --data d --secret a --secret b --servers - --config f",
         "bbb-sim --listen 127.0.0.1:0 --secret s --name one --fault slow,call=create --fault html",
+        "bbb-sim --secret s --bbb-version 2.5 --clients-connect-at-once",
     ] {
         parse(line).expect(line);
     }
@@ -99,6 +100,7 @@ fn malformed_arguments_are_refused() {
         "servers list --output xml",
         "servers list --timeout 5",
         "bbb-sim",
+        "bbb-sim --secret s --bbb-version 1.0",
         "meetings show",
     ] {
         assert!(parse(line).is_err(), "{line}");

@@ -9,8 +9,14 @@ use crate::{args::BbbSimArgs, exit::CommandFailure, printer::OutputPrinter};
 pub(super) async fn run(printer: &mut OutputPrinter, args: BbbSimArgs) -> Result<(), CommandFailure> {
     let faults: Vec<SimFault> = args.faults.iter().map(|text| fault(text)).collect::<Result<_, _>>()?;
     let mut signals = StopSignals::listen()?;
-    let options =
-        SimOptions { name: args.name, secret: args.secret, listen: args.listen, ..SimOptions::default() };
+    let options = SimOptions {
+        name: args.name,
+        secret: args.secret,
+        listen: args.listen,
+        version: args.bbb_version,
+        clients_connect_at_once: args.clients_connect_at_once,
+        ..SimOptions::default()
+    };
     let sim = BbbSim::start(options).await.map_err(anyhow::Error::from)?;
     for fault in faults {
         sim.faults().set(fault).await;

@@ -12,6 +12,7 @@ async fn ending_a_meeting_unroutes_it_at_once_and_ends_it_at_its_server() {
     let end =
         || EndMeetingRequest { name: "tenants/default/meetings/ends".into(), internal_id: String::new() };
     bench.meetings().end_meeting(end()).await.expect("ends");
+    bench.sim(&home).settle();
     assert!(bench.sim(&home).meetings().iter().all(|meeting| meeting.meeting_id != "ends"));
     let resolve = ResolveMeetingRequest { key: Some(crate::bench::key("ends")) };
     let resolved = bench.placement().resolve_meeting(resolve).await.expect("answers").into_inner();
@@ -31,6 +32,7 @@ async fn a_meeting_on_a_server_that_wants_the_moderator_password_is_ended_with_i
     bench.create("ends").await;
     let end = EndMeetingRequest { name: "tenants/default/meetings/ends".into(), internal_id: String::new() };
     bench.meetings().end_meeting(end).await.expect("ends");
+    bench.sims[0].settle();
     assert!(bench.sims[0].meetings().is_empty());
     bench.stop().await;
 }

@@ -50,7 +50,7 @@ const MEETING: &str = "<meetingName>Room 42</meetingName><meetingID>room-42</mee
     <participantCount>1</participantCount><listenerCount>0</listenerCount>\
     <voiceParticipantCount>0</voiceParticipantCount><videoCount>0</videoCount><maxUsers>0</maxUsers>\
     <moderatorCount>1</moderatorCount><attendees><attendee><userID>app-user-7</userID>\
-    <fullName>Ada L.</fullName><role>MODERATOR</role><isPresenter>false</isPresenter>\
+    <fullName>Ada L.</fullName><role>MODERATOR</role><isPresenter>true</isPresenter>\
     <isListeningOnly>false</isListeningOnly><hasJoinedVoice>false</hasJoinedVoice><hasVideo>false</hasVideo>\
     <clientType>HTML5</clientType><customdata><bbb_skip_check_audio>true</bbb_skip_check_audio></customdata>\
     </attendee></attendees><metadata><endcallbackurl>x</endcallbackurl></metadata>\

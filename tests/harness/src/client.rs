@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, redirect::Policy};
 use sha1::Digest as _;
 
@@ -219,6 +219,34 @@ impl BbbTestClient {
         let answer = self.join(meeting_id).await?;
         ensure!(answer.status == 302, "join {meeting_id}: {} {}", answer.status, answer.body);
         answer.location.context("a redirect has a location")
+    }
+
+    /// Joins as a moderator as a browser does, so that the user is present, and returns the page of
+    /// the session.
+    ///
+    /// # Errors
+    /// When the join is refused, or no complete answer arrives.
+    pub async fn enter(&self, meeting_id: &str) -> Result<HttpAnswer> {
+        let location = self.joined(meeting_id).await?;
+        self.open(&location).await
+    }
+
+    /// Opens an address as a browser does, which follows redirects: at the page of a session the
+    /// client connects, and the user is present.
+    ///
+    /// # Errors
+    /// When a page is missing, or there are too many redirects.
+    pub async fn open(&self, url: &str) -> Result<HttpAnswer> {
+        const REDIRECTS: usize = 5;
+        let mut page = self.fetch(url).await?;
+        for _ in 0..REDIRECTS {
+            let Some(next) = page.location.take() else {
+                ensure!(page.status == 200, "{url}: {} {}", page.status, page.body);
+                return Ok(page);
+            };
+            page = self.fetch(&next).await?;
+        }
+        bail!("{url} leads nowhere")
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<HttpAnswer> {

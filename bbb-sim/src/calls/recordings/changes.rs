@@ -4,25 +4,24 @@
 use usher_bbb::reply::Refusal;
 
 use super::selection::{entries, metadata};
-use crate::{answer::ApiAnswer, calls::CallContext, recording::SimRecordingState, request::ApiParams};
+use crate::{answer::ApiAnswer, memory::ServerMemory, recording::SimRecordingState, request::ApiParams};
 
-pub(in crate::calls) fn publish(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+pub(in crate::calls) fn publish(memory: &mut ServerMemory, params: &ApiParams, now_ms: u64) -> ApiAnswer {
     let given = params.get("publish").unwrap_or_default();
     let publish = params.is_true("publish");
-    let now = context.now_ms;
-    let found = context.memory.change_recordings(&ids(params), now, |recording| recording.publish(publish));
+    let found = memory.change_recordings(&ids(params), now_ms, |recording| recording.publish(publish));
     done(found, "published", given)
 }
 
-pub(in crate::calls) fn delete(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
-    let found = context.memory.change_recordings(&ids(params), context.now_ms, |recording| {
+pub(in crate::calls) fn delete(memory: &mut ServerMemory, params: &ApiParams, now_ms: u64) -> ApiAnswer {
+    let found = memory.change_recordings(&ids(params), now_ms, |recording| {
         recording.state = SimRecordingState::Deleted;
     });
     done(found, "deleted", "true")
 }
 
-pub(in crate::calls) fn update(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
-    let found = context.memory.change_recordings(&ids(params), context.now_ms, |recording| {
+pub(in crate::calls) fn update(memory: &mut ServerMemory, params: &ApiParams, now_ms: u64) -> ApiAnswer {
+    let found = memory.change_recordings(&ids(params), now_ms, |recording| {
         for (key, value) in metadata(params) {
             recording.update(&key, value);
         }

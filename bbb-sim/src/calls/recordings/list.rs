@@ -1,13 +1,16 @@
 //! The call `getRecordings`, with the defects of real servers: list entries are decoded twice,
 //! paging counts formats instead of recordings, and an offset out of range is an exception.
 
-use usher_bbb::{query::decode, reply::xml::XmlDocument};
+use usher_bbb::{
+    query::decode,
+    reply::xml::{XmlDocument, push_escaped},
+};
 
 use super::selection::{entries, metadata};
 use crate::{
     answer::ApiAnswer,
-    calls::CallContext,
-    options::BbbVersion,
+    memory::ServerMemory,
+    options::{BbbVersion, SimOptions},
     recording::{SimFormat, SimRecording, SimRecordingState},
     request::ApiParams,
 };
@@ -15,21 +18,27 @@ use crate::{
 /// Most recordings on one page.
 const LIMIT_MAX: usize = 100;
 
-pub(in crate::calls) fn list(context: &CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+pub(in crate::calls) fn list(
+    memory: &ServerMemory,
+    options: &SimOptions,
+    base: &str,
+    params: &ApiParams,
+) -> ApiAnswer {
+    let version = memory.version();
     if metadata(params).any(|(_, value)| value.is_empty()) {
         return ApiAnswer::ServerError;
     }
     let limit = params.given("limit").and_then(|limit| limit.trim().parse::<i64>().ok());
     let by_id = params.given("recordID").is_some() || params.given("meetingID").is_some();
-    if !by_id && limit.is_none() && !context.options.fetch_all {
+    if !by_id && limit.is_none() && !options.fetch_all {
         return no_recordings(
             false,
             "No recordings found. This may occur if you attempt to retrieve all recordings.",
         );
     }
     let found: Vec<_> =
-        context.memory.recordings().iter().filter(|recording| is_selected(recording, params)).collect();
-    let Some(limit) = limit else { return answer(context, &found, None) };
+        memory.recordings().iter().filter(|recording| is_selected(recording, params)).collect();
+    let Some(limit) = limit else { return answer(version, base, &found, None) };
     let limit = usize::try_from(limit).unwrap_or(1).clamp(1, LIMIT_MAX);
     let offset = params.given("offset").and_then(|offset| offset.trim().parse().ok()).unwrap_or(0_usize);
     let rows: Vec<_> = found.iter().flat_map(|found| found.formats.iter().map(move |_| *found)).collect();
@@ -38,7 +47,7 @@ pub(in crate::calls) fn list(context: &CallContext<'_>, params: &ApiParams) -> A
     }
     let mut page: Vec<_> = rows[offset..].iter().copied().take(limit).collect();
     page.dedup_by_key(|recording| &recording.record_id);
-    answer(context, &page, Some((offset, limit, rows.len())))
+    answer(version, base, &page, Some((offset, limit, rows.len())))
 }
 
 fn no_recordings(listed: bool, message: &str) -> ApiAnswer {
@@ -50,7 +59,8 @@ fn no_recordings(listed: bool, message: &str) -> ApiAnswer {
 }
 
 fn answer(
-    context: &CallContext<'_>,
+    version: BbbVersion,
+    base: &str,
     found: &[&SimRecording],
     page: Option<(usize, usize, usize)>,
 ) -> ApiAnswer {
@@ -62,15 +72,15 @@ fn answer(
         xml.leaf("returncode", "SUCCESS");
         xml.element("recordings", |xml| {
             for recording in found {
-                xml.element("recording", |xml| write(xml, recording, context.base));
+                xml.element("recording", |xml| write(xml, recording, base));
             }
         });
-        match (page, context.memory.version()) {
-            (None, _) => {}
-            (Some((.., total)), BbbVersion::V2_4) => {
+        match page {
+            None => {}
+            Some((.., total)) if version == BbbVersion::V2_4 => {
                 xml.leaf("totalElements", total.to_string());
             }
-            (Some((offset, limit, total)), BbbVersion::V3_0) => {
+            Some((offset, limit, total)) => {
                 xml.element("pagination", |xml| {
                     xml.element("pageable", |xml| {
                         xml.leaf("offset", offset.to_string())
@@ -121,7 +131,7 @@ fn write(xml: &mut XmlDocument, recording: &SimRecording, base: &str) {
     xml.leaf("recordID", &recording.record_id)
         .leaf("meetingID", &recording.meeting_id)
         .leaf("internalMeetingID", &recording.record_id)
-        .leaf("name", &recording.name)
+        .leaf("name", rewritten_name(recording))
         .leaf("isBreakout", recording.breakout.is_some().to_string())
         .leaf("published", published.to_string())
         .leaf("state", recording.state.name())
@@ -147,24 +157,38 @@ fn write(xml: &mut XmlDocument, recording: &SimRecording, base: &str) {
     xml.leaf("size", size.to_string())
         .element("playback", |xml| {
             for format in &recording.formats {
-                xml.element("format", |xml| playback(xml, format, &recording.record_id, base));
+                xml.element("format", |xml| playback(xml, format, recording, base));
             }
         })
         .element("data", |_| {});
 }
 
-fn playback(xml: &mut XmlDocument, format: &SimFormat, record_id: &str, base: &str) {
+fn playback(xml: &mut XmlDocument, format: &SimFormat, recording: &SimRecording, base: &str) {
+    let record_id = &recording.record_id;
+    let address = |url: String| match recording.rewrites {
+        0 => url,
+        // The file is written anew, indented.
+        _ => format!("\n        {url}\n      "),
+    };
     xml.leaf("type", &format.kind)
-        .leaf("url", format!("{base}/playback/{}/2.3/{record_id}", format.kind))
+        .leaf("url", address(format!("{base}/playback/{}/2.3/{record_id}", format.kind)))
         .leaf("processingTime", format.processing_time_ms.to_string())
         .leaf("length", format.length_minutes.to_string())
         .leaf("size", format.size.to_string());
-    let image = format!(
-        "<image alt=\"Welcome\" height=\"136\" width=\"176\">{base}/presentation/{record_id}/thumb-1.png</image>"
-    );
+    let thumbnail = address(format!("{base}/presentation/{record_id}/thumb-1.png"));
+    let image = format!("<image alt=\"Welcome\" height=\"136\" width=\"176\">{thumbnail}</image>");
     xml.element("preview", |xml| {
         xml.element("images", |xml| {
             xml.raw(&image);
         });
     });
+}
+
+/// Returns the name of a recording: each change of its state escapes the name once more.
+fn rewritten_name(recording: &SimRecording) -> String {
+    (0..recording.rewrites).fold(recording.name.clone(), |name, _| {
+        let mut escaped = String::with_capacity(name.len());
+        push_escaped(&mut escaped, &name);
+        escaped
+    })
 }

@@ -5,16 +5,15 @@ use usher_bbb::reply::Refusal;
 
 use crate::{
     answer::ApiAnswer,
-    calls::CallContext,
     chance,
+    memory::ServerMemory,
     recording::SimTrack,
     request::{ApiParams, ApiRequest},
 };
 
-pub(in crate::calls) fn get(context: &mut CallContext<'_>, params: &ApiParams) -> ApiAnswer {
+pub(in crate::calls) fn get(memory: &mut ServerMemory, base: &str, params: &ApiParams) -> ApiAnswer {
     let id = params.get("recordID").unwrap_or_default().trim();
-    let base = context.base;
-    match context.memory.recording_mut(id) {
+    match memory.recording_mut(id) {
         None => failed("noRecordings", &format!("No recording found for {id}")),
         Some(recording) if recording.tracks.is_empty() => {
             failed("noCaptionsFound", &format!("No captions found for {id}"))
@@ -31,12 +30,14 @@ pub(in crate::calls) fn get(context: &mut CallContext<'_>, params: &ApiParams) -
     }
 }
 
-/// Returns the refusal of a request that lacks a parameter or has an invalid one.
+/// Returns the refusal of a request that lacks a parameter.
 pub(super) fn incomplete(params: &ApiParams) -> Option<Refusal> {
     let lacking = ["recordID", "kind", "lang"].into_iter().find(|name| params.given(name).is_none());
-    if let Some(name) = lacking {
-        return Some(Refusal::new("paramError", format!("Missing param {name}.")));
-    }
+    lacking.map(|name| Refusal::new("paramError", format!("Missing param {name}.")))
+}
+
+/// Returns the refusal of a parameter with an invalid value.
+fn invalid(params: &ApiParams) -> Option<Refusal> {
     let kind = params.get("kind").unwrap_or_default();
     if !matches!(kind, "subtitles" | "captions") {
         let message = format!("Invalid kind parameter, expected='subtitles|captions' actual={kind}");
@@ -47,17 +48,20 @@ pub(super) fn incomplete(params: &ApiParams) -> Option<Refusal> {
 }
 
 pub(in crate::calls) fn put(
-    context: &mut CallContext<'_>,
+    memory: &mut ServerMemory,
     request: &ApiRequest,
     params: &ApiParams,
 ) -> ApiAnswer {
     let text = |name| params.get(name).unwrap_or_default();
     let (id, kind, lang) = (text("recordID"), text("kind"), tag(text("lang")).unwrap_or_default());
-    let Some(recording) = context.memory.recording_mut(id) else {
-        return failed("noRecordings", &format!("No recording was found for {id}"));
+    let Some(recording) = memory.recording_mut(id) else {
+        return not_put(&Refusal::new("noRecordings", format!("No recording was found for {id}")));
     };
+    if let Some(refusal) = invalid(params) {
+        return not_put(&refusal);
+    }
     let Some(file) = request.file("file").filter(|file| !file.is_empty()) else {
-        return failed("empty_uploaded_text_track", "Empty uploaded text track.");
+        return not_put(&Refusal::new("empty_uploaded_text_track", "Empty uploaded text track."));
     };
     let label = params.given("label").unwrap_or(&lang).to_owned();
     recording.put_track(SimTrack { kind: kind.to_owned(), lang, label, text: file });
@@ -81,9 +85,10 @@ fn tag(lang: &str) -> Option<String> {
 }
 
 fn failed(key: &'static str, message: &str) -> ApiAnswer {
-    refused(&Refusal::new(key, message.to_owned()))
+    ApiAnswer::Json(Refusal::new(key, message.to_owned()).to_json())
 }
 
-pub(super) fn refused(refusal: &Refusal) -> ApiAnswer {
-    ApiAnswer::Json(refusal.to_json())
+/// Returns a refusal of `putRecordingTextTrack`, which has several lines.
+pub(super) fn not_put(refusal: &Refusal) -> ApiAnswer {
+    ApiAnswer::Json(refusal.to_json_lines())
 }

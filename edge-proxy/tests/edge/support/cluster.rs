@@ -61,12 +61,25 @@ impl Cluster {
         (Self::on(plane, servers, |settings| settings.edge.control_plane = both).await, other)
     }
 
+    /// Starts one server with these settings behind an edge.
+    pub(crate) async fn over(server: SimOptions) -> Self {
+        Self::behind(FakePlane::start().await, vec![server], |_| {}).await
+    }
+
     async fn on(plane: FakePlane, servers: usize, alter: impl FnOnce(&mut Settings)) -> Self {
+        // These tests are about the edge: servers take any body, and do at once what they accept.
+        let options = |index: usize| SimOptions {
+            body_limit: 64 << 20,
+            ..SimOptions::new(&format!("server-secret-{index}")).at_once()
+        };
+        Self::behind(plane, (0..servers).map(options).collect(), alter).await
+    }
+
+    async fn behind(plane: FakePlane, servers: Vec<SimOptions>, alter: impl FnOnce(&mut Settings)) -> Self {
         plane.set_tenant(tenant(TenantId::DEFAULT, &[SECRET], &[]));
         let mut sims = Vec::new();
-        for index in 0..servers {
-            let secret = format!("server-secret-{index}");
-            let sim = BbbSim::start(SimOptions::new(&secret)).await.expect("a free port");
+        for (index, options) in servers.into_iter().enumerate() {
+            let sim = BbbSim::start(options).await.expect("a free port");
             plane.set_server(route(index, &sim));
             sims.push(sim);
         }

@@ -41,7 +41,7 @@ async fn reached(cluster: &TestCluster, instances: &BTreeMap<String, String>, ho
             let client = cluster.client(edge);
             let location = client.joined(id).await?;
             ensure!(location.starts_with(home.base()), "{id} is sent to {location}");
-            client.fetch(&location).await?;
+            client.open(&location).await?;
             let about = format!("meetingID={id}");
             let info = client.get("getMeetingInfo", &about).await?;
             ensure!(info.text("internalMeetingID") == Some(instance), "{id}: {}", info.body);

@@ -2,21 +2,12 @@
 
 use anyhow::Result;
 use usher_harness::{
-    client::{BbbTestClient, HttpAnswer, SigningHash},
+    client::{BbbTestClient, SigningHash},
     cluster::SECRET,
     standalone::RunningStandalone,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
-
-/// Joins as a browser does, and returns the session page.
-async fn enter(client: &BbbTestClient, meeting: &str) -> Result<HttpAnswer> {
-    let mut page = client.fetch(&client.joined(meeting).await?).await?;
-    while let Some(next) = page.location.take() {
-        page = client.fetch(&next).await?;
-    }
-    Ok(page)
-}
 
 /// The root of the API is requested with and without a slash and a checksum → the answer is the
 /// version.
@@ -46,7 +37,7 @@ async fn a_meeting_is_created_joined_read_and_ended() -> Result<()> {
     assert_eq!(again.text("internalMeetingID"), created.text("internalMeetingID"), "create is idempotent");
     assert_eq!(again.key(), "duplicateWarning");
 
-    let page = enter(&client, "algebra").await?;
+    let page = client.enter("algebra").await?;
     assert!(page.body.contains("Ada"), "{page:?}");
 
     let running = client.get("isMeetingRunning", "meetingID=algebra").await?;
@@ -114,7 +105,7 @@ async fn documents_and_chat_messages_reach_the_meeting() -> Result<()> {
         "<modules><module name=\"presentation\"><document url=\"http://a/b.pdf\"/></module></modules>";
     let inserted = client.post("insertDocument", "meetingID=seminar", "application/xml", document).await?;
     assert!(inserted.is_success(), "{}", inserted.body);
-    enter(&client, "seminar").await?;
+    client.enter("seminar").await?;
     let said = client.get("sendChatMessage", "meetingID=seminar&message=hello+there").await?;
     assert!(said.is_success(), "{}", said.body);
     let lost = client.get("sendChatMessage", "meetingID=nowhere&message=hello").await?;

@@ -117,8 +117,7 @@ fn ids(events: &[ReceivedEvent], meeting: &str) -> Vec<String> {
 /// Creates a meeting, joins it, and ends it.
 async fn meet(client: &BbbTestClient, id: &str) -> Result<()> {
     client.created(id).await?;
-    let location = client.joined(id).await?;
-    ensure!(client.fetch(&location).await?.status < 400, "{location}");
+    client.enter(id).await?;
     let ended = client.get("end", &format!("meetingID={id}&password=mp")).await?;
     ensure!(ended.is_success(), "{ended:?}");
     Ok(())
@@ -300,8 +299,7 @@ async fn raw_messages_and_breakout_rooms_reach_their_tenant_only() -> Result<()>
     school.created("room").await?;
     let sim = world.cluster.sims.iter().find(|sim| !sim.meetings().is_empty()).context("it runs")?;
     let breakout = sim.add_breakout("school~room").context("the parent runs")?;
-    let location = school.joined("room").await?;
-    ensure!(school.fetch(&location).await?.status < 400, "{location}");
+    school.enter("room").await?;
     let listed = world.cluster.admin(world.cluster.leader().await?);
     listed.poll("-").await?; // the poll finds the breakout room, so that its events have an owner
     for id in [breakout.internal_id.as_str(), "school~room"] {

@@ -286,7 +286,11 @@ impl Scene {
             4..=5 => {
                 let mut answer = client.get("join", &join).await?;
                 if let Some(location) = answer.location.take_if(|location| location.contains("/api/join?")) {
-                    answer.body.push_str(&client.fetch(&location).await?.body);
+                    let landed = client.fetch(&location).await?;
+                    answer.body.push_str(&landed.body);
+                    if let Some(page) = landed.location.filter(|page| page.contains("/html5client/")) {
+                        client.fetch(&page).await?; // the client connects
+                    }
                 }
                 Ok(answer)
             }
