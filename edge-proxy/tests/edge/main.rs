@@ -14,6 +14,7 @@ mod documents;
 mod end;
 mod failures;
 mod fairness;
+mod genuine;
 mod golden;
 mod hedging;
 mod hooks;
