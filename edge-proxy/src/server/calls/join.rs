@@ -47,7 +47,7 @@ impl JoinCalls {
         let tenants = table.as_ref()?.tenants();
         let tenant = head.tenant(&tenants)?;
         let signed = match head.signed(tenant, head.query(), None) {
-            Ok(signed) => signed,
+            Ok(signed) => signed.into_url_safe(),
             Err(refusal) => return Some(*refusal),
         };
         let id = match signed.meeting_id() {
@@ -107,3 +107,6 @@ impl JoinCalls {
         CallReply::redirect(join_url(server, &sent), RequestOutcome::success)
     }
 }
+
+#[cfg(test)]
+mod tests;
