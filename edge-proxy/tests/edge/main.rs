@@ -24,6 +24,7 @@ mod join;
 mod json_refusals;
 mod lists;
 mod modules;
+mod newer_parameters;
 mod policies;
 mod reads;
 mod recording_changes;

@@ -128,6 +128,9 @@ catalogue! {
     /// The `presentationUploadExternalUrl` is not a URL.
     PRESENTATION_URL =
         "validationError", "Param 'presentationUploadExternalUrl' is not a valid URL";
+    /// The `sharedNotesEditor` is none that the server has (BBB 3.0).
+    INVALID_SHARED_NOTES_EDITOR =
+        "invalidSharedNotesEditor", "The shared notes editor must be either blockNote or etherpad";
     /// A `sendChatMessage` has no message.
     MISSING_CHAT_MESSAGE = "validationError", "You must provide the param message";
     /// A chat message has a wrong length.
