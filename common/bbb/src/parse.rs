@@ -18,7 +18,7 @@ use fields::ReplyFields;
 pub use hooks::{ListedHook, hooks};
 pub use json::json_outcome;
 pub use list::{ListedMeeting, meetings};
-pub use metadata::reworded_metadata;
+pub use metadata::{MetadataChange, changed_metadata};
 pub use recordings::{ListedRecording, RecordingList, recordings};
 pub use sessions::{ListedSession, sessions};
 pub use strip::strip_usher_metadata;

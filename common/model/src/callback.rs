@@ -7,12 +7,14 @@ mod hook;
 pub mod jwt;
 mod kind;
 mod own;
+mod shown;
 pub mod webhook;
 
 pub use address::{AddressError, CallbackKey, CallbackState};
 pub use hook::HookState;
 pub use kind::CallbackKind;
 pub use own::OwnAddress;
+pub use shown::ShownAddress;
 
 /// The path between `public_url` and the sealed state in a callback address.
 pub const PATH: &str = "/usher/callback/";

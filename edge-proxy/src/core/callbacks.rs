@@ -8,11 +8,11 @@ use std::borrow::Cow;
 
 use url::Url;
 use usher_bbb::{
-    parse::reworded_metadata,
+    parse::{MetadataChange, changed_metadata},
     query::{EditedParameters, ParameterEdit, compared_name},
 };
 use usher_model::{
-    callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH},
+    callback::{CallbackKey, CallbackKind, CallbackState, OwnAddress, PATH, ShownAddress},
     id::{ServerId, TenantId},
     meeting::MeetingKey,
 };
@@ -23,8 +23,6 @@ pub use receive::{CallbackForm, CallbackRejection, CallbackRequest, ReceivedCall
 /// The parameter that makes a server report the end of a meeting. Every create gets it, even if the
 /// application does not want the report, because the fleet does.
 const ENDED: &str = "meetingEndedURL";
-/// The prefix of metadata in parameters. Answers give metadata without it.
-const META: &str = "meta_";
 
 /// The addresses that servers receive in place of those of applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,25 +116,28 @@ impl CallbackAddresses {
         parameters.apply(edits);
         dropped
     }
-}
 
-/// Returns a server's answer in which the addresses of the edges are replaced by those of the
-/// application, as far as `open` opens them. An address is opened only for the tenant and the
-/// parameter that it was sealed for, because any client that obtains an address can put it into any
-/// text.
-pub fn restore<'x>(
-    tenant: &TenantId,
-    open: impl Fn(&str) -> Option<CallbackState>,
-    xml: &'x str,
-) -> Cow<'x, str> {
-    if !xml.contains(PATH) {
-        return Cow::Borrowed(xml);
+    /// Returns a server's answer in which the addresses of the edges are replaced by those of the
+    /// application, as far as `open` opens them. In the place of a callback address, an address that
+    /// does not open is removed: the key that sealed it is lost with its store, and the application
+    /// must not take the address for its own.
+    pub fn restore<'x>(
+        &self,
+        tenant: &TenantId,
+        open: impl Fn(&str) -> Option<CallbackState>,
+        xml: &'x str,
+    ) -> Cow<'x, str> {
+        if !xml.contains(PATH) {
+            return Cow::Borrowed(xml);
+        }
+        let shown =
+            |name: &str, value: &str| ShownAddress::read(tenant, self.own.as_ref(), &open, name, value);
+        changed_metadata(xml, |name, value| match shown(name, value) {
+            ShownAddress::Text => MetadataChange::Keep,
+            ShownAddress::Application(url) => MetadataChange::Reword(url),
+            ShownAddress::Lost => MetadataChange::Remove,
+        })
     }
-    reworded_metadata(xml, |name, value| {
-        let (_, sealed) = value.rsplit_once(PATH)?;
-        let state = open(sealed)?;
-        state.is_for(tenant, &format!("{META}{name}")).then(|| state.url.unwrap_or_default())
-    })
 }
 
 fn is_web_address(url: &str) -> bool {

@@ -16,7 +16,7 @@ use usher_runtime::clock::WallClock;
 
 use crate::{
     control::{callbacks::CallbackClient, table::LiveTable},
-    core::callbacks::{AddressBinding, CallbackAddresses, restore},
+    core::callbacks::{AddressBinding, CallbackAddresses},
 };
 
 /// Seals and opens the addresses of callbacks.
@@ -64,10 +64,11 @@ impl CallbackSealer {
         }
     }
 
-    /// Returns an answer to a tenant with its application's own addresses.
+    /// Returns an answer to a tenant with its application's own addresses, and with none that this edge cannot
+    /// open.
     fn restored(&self, tenant: &TenantId, xml: &str) -> String {
         let open = |sealed: &str| self.planes.by_any_key(|key| key.open(sealed).ok());
-        restore(tenant, open, xml).into_owned()
+        self.addresses.restore(tenant, open, xml).into_owned()
     }
 
     /// Returns whether a request is a delivery of this fleet itself.

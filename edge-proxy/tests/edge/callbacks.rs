@@ -13,7 +13,10 @@ use usher_harness::forwarder::SwitchingForwarder;
 use usher_model::callback::{CallbackKey, CallbackKind, CallbackState, jwt};
 use usher_proto::v1::{AcceptCallbackRequest, CallbackForm, CallbackKind as Kind};
 
-use crate::support::{Cluster, FakePlane, Heard, eventually, key, tenant};
+use usher_edge_proxy::app::Edge;
+use usher_runtime::ops::OpsHandle;
+
+use crate::support::{Client, Cluster, FakePlane, Heard, eventually, key, settings, tenant};
 
 /// Starts an edge that servers reach at an address that is known before the edge starts.
 async fn reachable() -> (Cluster, SwitchingForwarder) {
@@ -291,6 +294,43 @@ async fn with_another_key_addresses_given_out_before_are_good_where_the_former_o
     let state = old.open(before.rsplit_once('/').expect("has a state").1).expect("opens");
     let path = format!("/usher/callback/{}", foreign.seal(&state, [1; 12]));
     assert_eq!(cluster.client.get(&path).await.status, 404);
+}
+
+/// The store and its key are lost, and no edge that knew the key is left: servers still hold the
+/// addresses, and applications must not take them for their own.
+#[tokio::test]
+async fn after_the_loss_of_the_key_no_application_is_shown_an_address_of_ours() {
+    let (cluster, forwarder) = reachable().await;
+    let query = format!(
+        "meetingID=room&name=Room&record=true&meta_x=kept&meta_endCallbackUrl={0}&meta_bn-recording-ready-url={0}",
+        encode("https://app.test/end")
+    );
+    assert!(cluster.client.call("create", &query).await.is_success());
+    cluster.confirmed("room").await;
+    cluster.plane.lose_callback_key();
+    let mut settings = settings(&cluster.plane);
+    settings.public_url = Some(forwarder.url());
+    settings.edge.id = Some("edge-2".into());
+    let edge = Edge::start(&settings, &OpsHandle::new(), &cluster.tasks).await.expect("the edge starts");
+    edge.ready().await;
+    let client = Client::new(edge.api_addr());
+    eventually("the new edge knows the meeting", async || {
+        client.call("getMeetingInfo", "meetingID=room").await.is_success()
+    })
+    .await;
+    let shown = async |call: &str, query: &str| {
+        let shown = client.call(call, query).await;
+        assert!(shown.is_success() && shown.body.contains("<x>kept</x>"), "{call}: {shown:?}");
+        assert!(!shown.body.contains("usher") && !shown.body.contains("endcallbackurl"), "{call}: {shown:?}");
+        assert!(!shown.body.contains("recording-ready"), "{call}: {shown:?}");
+    };
+    shown("getMeetingInfo", "meetingID=room").await;
+    shown("getMeetings", "").await;
+    assert!(cluster.sims[0].end_meeting("room") && cluster.sims[0].publish_recording("room"));
+    shown("getRecordings", "").await;
+    // The edge that had the former key still opens the addresses.
+    let listed = cluster.client.call("getRecordings", "").await;
+    assert!(listed.body.contains("https://app.test/end"), "{listed:?}");
 }
 
 #[tokio::test]

@@ -50,9 +50,20 @@ pub(super) fn metadata_elements(xml: &str) -> Result<Vec<MetadataElement<'_>>, U
     }
 }
 
-/// Returns an answer in which each metadata value is replaced for which `reword`, called with name and value, returns a
-/// new one. All other bytes stay, and an answer that cannot be read is returned unchanged.
-pub fn reworded_metadata(xml: &str, reword: impl Fn(&str, &str) -> Option<String>) -> Cow<'_, str> {
+/// The change of one metadata element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataChange {
+    /// The element stays.
+    Keep,
+    /// The element gets another value.
+    Reword(String),
+    /// The element is removed, with the line end that follows it.
+    Remove,
+}
+
+/// Returns an answer in which `change`, called with name and value, has changed each metadata element. All other bytes
+/// stay, and an answer that cannot be read is returned unchanged.
+pub fn changed_metadata(xml: &str, change: impl Fn(&str, &str) -> MetadataChange) -> Cow<'_, str> {
     let Ok(elements) = metadata_elements(xml) else { return Cow::Borrowed(xml) };
     let (mut out, mut done) = (String::new(), 0);
     for element in elements {
@@ -60,7 +71,15 @@ pub fn reworded_metadata(xml: &str, reword: impl Fn(&str, &str) -> Option<String
             continue;
         };
         let Some(inner) = xml.get(element.value_at..end) else { continue };
-        let Some(value) = reword(element.name, element.value.trim()) else { continue };
+        let value = match change(element.name, element.value.trim()) {
+            MetadataChange::Keep => continue,
+            MetadataChange::Reword(value) => value,
+            MetadataChange::Remove => {
+                out.push_str(&xml[done..element.whole.start]);
+                done = element.whole.end + usize::from(xml[element.whole.end..].starts_with('\n'));
+                continue;
+            }
+        };
         // The white space around the value stays, because servers write recordings on several lines.
         let from = element.value_at + inner.len() - inner.trim_start().len();
         out.push_str(&xml[done..from]);
@@ -79,8 +98,27 @@ mod tests {
     use super::*;
 
     fn reworded(xml: &str) -> String {
-        let reword = |name: &str, value: &str| (name == "k" && value == "old").then(|| "<new>".to_owned());
-        reworded_metadata(xml, reword).into_owned()
+        let change = |name: &str, value: &str| match (name, value) {
+            ("k", "old") => MetadataChange::Reword("<new>".to_owned()),
+            ("gone", _) => MetadataChange::Remove,
+            _ => MetadataChange::Keep,
+        };
+        changed_metadata(xml, change).into_owned()
+    }
+
+    #[test]
+    fn an_element_is_removed_with_its_line() {
+        let metadata =
+            |inner: &str| format!("<response><gone>1</gone><metadata>{inner}</metadata></response>");
+        for (given, expected) in [
+            ("\n<gone>x</gone>\n<l>1</l>\n", "\n<l>1</l>\n"),
+            ("<gone>x</gone><k>old</k><gone>y</gone>", "<k>&lt;new&gt;</k>"),
+            ("<l>1</l>\n<gone><![CDATA[x]]></gone>\n", "<l>1</l>\n"),
+            ("<gone></gone>", ""),
+            ("<gone/>", "<gone/>"), // no server writes a value so
+        ] {
+            assert_eq!(reworded(&metadata(given)), metadata(expected), "{given}");
+        }
     }
 
     #[test]

@@ -128,7 +128,7 @@ const URL: &str = "https://app.test/end?a=1&b=<2>";
 
 fn restored(tenant: &str, xml: &str) -> String {
     let tenant = TenantId::parse(tenant).expect("is an id");
-    restore(&tenant, |sealed| key().open(sealed).ok(), xml).into_owned()
+    addresses().restore(&tenant, |sealed| key().open(sealed).ok(), xml).into_owned()
 }
 
 #[test]
@@ -138,16 +138,16 @@ fn an_application_sees_its_own_address_as_the_metadata_it_gave_and_no_other_addr
     let escaped = "https://app.test/end?a=1&amp;b=&lt;2&gt;";
     let own = answer("endcallbackurl");
     assert_eq!(restored(TENANT, &own), own.replace(&address, escaped));
-    assert_eq!(restored("other", &own), own, "another tenant has come by it");
-    for name in ["x", "bn-recording-ready-url", "y-callback-url"] {
-        assert_eq!(restored(TENANT, &answer(name)), answer(name), "{name}");
+    let without = "<response><metadata></metadata></response>";
+    assert_eq!(restored("other", &own), without, "another tenant has come by it");
+    for name in ["bn-recording-ready-url", "y-callback-url"] {
+        assert_eq!(restored(TENANT, &answer(name)), without, "{name} was sealed for another parameter");
     }
+    assert_eq!(restored(TENANT, &answer("x")), answer("x"), "a text of the application");
     for elsewhere in [
         format!("<response><endcallbackurl>{address}</endcallbackurl></response>"),
         format!("<response><attendee><fullName>{address}</fullName></attendee></response>"),
         format!("<response><customdata><endcallbackurl>{address}</endcallbackurl></customdata></response>"),
-        "<m><metadata><endcallbackurl>https://bbb.example.org/usher/callback/1abc</endcallbackurl></metadata></m>"
-            .to_owned(),
         format!("{address} cut <"),
         String::new(),
     ] {
@@ -155,6 +155,34 @@ fn an_application_sees_its_own_address_as_the_metadata_it_gave_and_no_other_addr
     }
     let moved = own.replace("bbb.example.org", "former.example.org");
     assert_eq!(restored(TENANT, &moved), own.replace(&address, escaped), "public_url has changed since");
+}
+
+/// The store and its key are lost: no edge can open the addresses that servers still hold.
+#[test]
+fn an_own_address_that_does_not_open_is_not_shown() {
+    let address = opened_address();
+    let lost = |xml: &str| {
+        let tenant = TenantId::parse(TENANT).expect("is an id");
+        addresses().restore(&tenant, |_| None, xml).into_owned()
+    };
+    let answer = |metadata: &str| format!("<response>\n<metadata>\n{metadata}</metadata>\n</response>");
+    for name in ["endcallbackurl", "bn-recording-ready-url", "analytics-callback-url", "y-callback-url"] {
+        let metadata = format!("<a>1</a>\n<{name}>{address}</{name}>\n<b>2</b>\n");
+        assert_eq!(lost(&answer(&metadata)), answer("<a>1</a>\n<b>2</b>\n"), "{name}");
+    }
+    for own in
+        ["https://BBB.example.org:443/usher/callback/1abc", "http://bbb.example.org/x/usher/callback/1abc"]
+    {
+        assert_eq!(lost(&answer(&format!("<endcallbackurl>{own}</endcallbackurl>"))), answer(""), "{own}");
+    }
+    for same in [
+        format!("<x>{address}</x>\n"),
+        // The application may be a balancer of the same kind.
+        "<endcallbackurl>https://other.example.org/usher/callback/1abc</endcallbackurl>\n".to_owned(),
+        "<endcallbackurl>https://app.test/end</endcallbackurl>\n".to_owned(),
+    ] {
+        assert_eq!(lost(&answer(&same)), answer(&same));
+    }
 }
 
 fn state(kind: CallbackKind) -> CallbackState {

@@ -7,7 +7,7 @@ use usher_bbb::{
     query::ParameterList,
 };
 use usher_edge_proxy::core::{
-    callbacks::restore,
+    callbacks::CallbackAddresses,
     merge::{self, MeetingHome, ServerList},
     recordings::{
         RecordingOwner,
@@ -63,7 +63,8 @@ fn pass_on(xml: &str) {
     let stripped = strip_usher_metadata(xml);
     let own = unscoped(&stripped, "school~");
     let key = key();
-    black_box(restore(&tenant(), |sealed| key.open(sealed).ok(), &own));
+    let addresses = CallbackAddresses::new("https://usher.test");
+    black_box(addresses.restore(&tenant(), |sealed| key.open(sealed).ok(), &own));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, value::RawValue};
-use usher_model::callback::PATH;
+use usher_model::callback::{PATH, ShownAddress};
 
 use super::event::{JsonMembers, text_of};
 
@@ -43,9 +43,8 @@ pub struct EventWording<'w> {
     pub on_server: &'w str,
     /// As its application knows it.
     pub own: &'w str,
-    /// Returns the application's own address for one of ours, by the name of the metadata that has it; none
-    /// when it is none of ours there.
-    pub address: &'w dyn Fn(&str, &str) -> Option<String>,
+    /// Returns the address that the application is shown, by the name and the value of metadata.
+    pub address: &'w dyn Fn(&str, &str) -> ShownAddress,
 }
 
 /// Returns an event, a JSON object, in its application's own words.
@@ -86,7 +85,7 @@ fn walk<'e>(value: &'e str, at: Position<'_>, words: &EventWording<'_>, out: &mu
     match value.as_bytes().first() {
         Some(b'{') => {
             let Some(JsonMembers(members)) = JsonMembers::read(value) else { return };
-            if members.iter().any(|(name, _)| name.starts_with(OURS)) {
+            if members.iter().any(|(name, member)| is_left_out(name, member.get(), at, words)) {
                 out.replace(value, &without_ours(&members, at, words));
                 return;
             }
@@ -106,7 +105,7 @@ fn walk<'e>(value: &'e str, at: Position<'_>, words: &EventWording<'_>, out: &mu
                 out.replace(value, &Value::from(words.own).to_string());
             } else if at.in_metadata
                 && text.contains(PATH)
-                && let Some(own) = (words.address)(at.name, &text)
+                && let ShownAddress::Application(own) = (words.address)(at.name, &text)
             {
                 out.replace(value, &Value::from(own).to_string());
             }
@@ -115,9 +114,19 @@ fn walk<'e>(value: &'e str, at: Position<'_>, words: &EventWording<'_>, out: &mu
     }
 }
 
+/// Returns whether the application is not shown a member of the object at `at`: our metadata, or an address of ours
+/// that does not open.
+fn is_left_out(name: &str, member: &str, at: Position<'_>, words: &EventWording<'_>) -> bool {
+    let is_lost = || {
+        let text = text_of(member).filter(|text| text.contains(PATH));
+        text.is_some_and(|text| (words.address)(name, &text) == ShownAddress::Lost)
+    };
+    name.starts_with(OURS) || at.name == METADATA && is_lost()
+}
+
 /// Writes an object anew, since a member of it goes.
 fn without_ours(members: &[(Cow<'_, str>, &RawValue)], at: Position<'_>, words: &EventWording<'_>) -> String {
-    let kept = members.iter().filter(|(name, _)| !name.starts_with(OURS));
+    let kept = members.iter().filter(|(name, member)| !is_left_out(name, member.get(), at, words));
     let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
         let mut inner = Changed { text: value.get(), out: None, copied: 0 };
         walk(value.get(), at.member(name), words, &mut inner);
@@ -134,9 +143,12 @@ mod tests {
     use super::*;
 
     fn own(event: &str) -> String {
-        let address = |name: &str, url: &str| {
-            let known = url.strip_prefix("https://usher.test/usher/callback/1");
-            known.filter(|_| name == "endcallbackurl").map(|sealed| format!("https://app.test/{sealed}"))
+        let address = |name: &str, url: &str| match url.strip_prefix("https://usher.test/usher/callback/1") {
+            Some("lost") if name == "endcallbackurl" => ShownAddress::Lost,
+            Some(sealed) if name == "endcallbackurl" => {
+                ShownAddress::Application(format!("https://app.test/{sealed}"))
+            }
+            _ => ShownAddress::Text,
         };
         let words = EventWording { on_server: "school~room", own: "room", address: &address };
         in_own_words(event, &words).into_owned()
@@ -168,6 +180,25 @@ mod tests {
             format!(r#"{{"metadata":{{"usher-tenant":"school","endcallbackurl":"{ours}","x":"{ours}"}}}}"#);
         let expected = format!(r#"{{"metadata":{{"endcallbackurl":"https://app.test/abc","x":"{ours}"}}}}"#);
         assert_eq!(own(&marked), expected);
+    }
+
+    #[test]
+    fn an_address_of_ours_that_does_not_open_is_left_out() {
+        let lost = "https://usher.test/usher/callback/1lost";
+        for (given, expected) in [
+            (
+                format!(r#"{{"metadata":{{"a":"1","endcallbackurl":"{lost}","b":2}}}}"#),
+                r#"{"metadata":{"a":"1","b":2}}"#.to_owned(),
+            ),
+            (
+                format!(r#"{{"metadata":{{"endcallbackurl":"{lost}"}},"x":1}}"#),
+                r#"{"metadata":{},"x":1}"#.into(),
+            ),
+            (format!(r#"{{"endcallbackurl":"{lost}"}}"#), format!(r#"{{"endcallbackurl":"{lost}"}}"#)),
+            (format!(r#"{{"metadata":{{"x":"{lost}"}}}}"#), format!(r#"{{"metadata":{{"x":"{lost}"}}}}"#)),
+        ] {
+            assert_eq!(own(&given), expected, "{given}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 use usher_model::{
-    callback::{CallbackKey, CallbackKind, PATH, webhook::WebhookPost},
+    callback::{CallbackKey, CallbackKind, OwnAddress, ShownAddress, webhook::WebhookPost},
     id::ServerId,
     revision::Revision,
 };
@@ -58,6 +58,7 @@ impl WebhookRegistry {
             return Ok(());
         };
         let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
+        let edges = self.public_url.as_deref().and_then(OwnAddress::parse);
         let mut all = Vec::new();
         for event in events {
             let facts = event::facts(event);
@@ -73,7 +74,7 @@ impl WebhookRegistry {
                 continue;
             }
             let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
-            let body = body(key.as_ref(), event, &owner, host, arrival.timestamp);
+            let body = body((key.as_ref(), edges.as_ref()), event, &owner, host, arrival.timestamp);
             let deliveries =
                 hooks.into_iter().map(|hook| self.delivery(&arrival, event, &facts, &owner, hook, &body));
             all.extend(deliveries);
@@ -159,18 +160,15 @@ impl WebhookRegistry {
 
 /// Returns the body of an event for an application.
 fn body(
-    key: Option<&CallbackKey>,
+    (key, edges): (Option<&CallbackKey>, Option<&OwnAddress>),
     event: &str,
     owner: &EventOwner,
     domain: String,
     timestamp: &str,
 ) -> String {
-    // The address is replaced only for the tenant and the parameter that it was made for, because
-    // users write into events too.
-    let address = |name: &str, url: &str| {
-        let state = key?.open(url.rsplit_once(PATH)?.1).ok()?;
-        let is_own = state.is_for(&owner.meeting.tenant, &format!("meta_{name}"));
-        is_own.then(|| state.url.unwrap_or_default())
+    let address = |name: &str, value: &str| {
+        let open = |sealed: &str| key?.open(sealed).ok();
+        ShownAddress::read(&owner.meeting.tenant, edges, open, name, value)
     };
     let own = owner.meeting.meeting.as_str();
     let event = in_own_words(event, &EventWording { on_server: &owner.on_server, own, address: &address });
