@@ -7,8 +7,15 @@ fn queries() -> impl Strategy<Value = String> {
     hostile_queries(0..8)
 }
 
+/// Queries as [`queries`] makes them: with few parameters, with more than fit without an allocation, and with so many
+/// that they get an index.
+pub(super) fn hostile_lists() -> impl Strategy<Value = String> {
+    use parameters::{FEW, UNINDEXED};
+    prop_oneof![hostile_queries(0..FEW), hostile_queries(FEW..2 * FEW), hostile_queries(UNINDEXED..2 * UNINDEXED)]
+}
+
 /// Queries as [`queries`] makes them, with so many parameters.
-pub(super) fn hostile_queries(count: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+fn hostile_queries(count: std::ops::Range<usize>) -> impl Strategy<Value = String> {
     let name = prop_oneof![
         "[a-d]",
         "meta_[a-cA-C]",
