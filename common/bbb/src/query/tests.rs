@@ -11,7 +11,11 @@ fn queries() -> impl Strategy<Value = String> {
 /// that they get an index.
 pub(super) fn hostile_lists() -> impl Strategy<Value = String> {
     use parameters::{FEW, UNINDEXED};
-    prop_oneof![hostile_queries(0..FEW), hostile_queries(FEW..2 * FEW), hostile_queries(UNINDEXED..2 * UNINDEXED)]
+    prop_oneof![
+        hostile_queries(0..FEW),
+        hostile_queries(FEW..2 * FEW),
+        hostile_queries(UNINDEXED..2 * UNINDEXED)
+    ]
 }
 
 /// Queries as [`queries`] makes them, with so many parameters.
