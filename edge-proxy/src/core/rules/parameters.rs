@@ -42,7 +42,7 @@ fn change<'r>(
     })
 }
 
-fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow<'v, str>> {
+pub(super) fn apply<'v>(rule: &'v ParameterRule, value: Option<Cow<'v, str>>) -> Option<Cow<'v, str>> {
     match rule.action {
         RuleAction::Remove => None,
         RuleAction::Default => value.or(Some(Cow::Borrowed(&rule.value))),

@@ -1,6 +1,8 @@
-use usher_model::id::TenantId;
+mod text_model;
 
+use proptest::prelude::*;
 use usher_bbb::query::decode;
+use usher_model::{id::TenantId, tenant::ParameterRule};
 
 use super::*;
 
@@ -145,4 +147,74 @@ fn placement_learns_the_wishes_of_the_create() {
     let wishes = |query| wishes(&list(query).edited());
     assert_eq!(wishes(query), expected);
     assert_eq!(wishes("maxParticipants=many"), PlacementWishes::default());
+}
+
+/// Creates and joins with names in every spelling, repeated and empty ones, and values that are no text of UTF-8.
+fn hostile_parameters() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        "(duration|dur%61tion|logo|record|welcome|disabledFeatures|voiceBridge|dialNumber)",
+        "(meetingID|meeting%49D|MEETINGID|preUploadedPresentation|preUploadedPresentationName)",
+        "(meta|META|m%65ta)(_|%5f|%5F|-)(usher-tenant|Usher-Tenant|usher%2dx|USHER-size|usher-supersede|class|Class)",
+        "[a-d%+é]{0,3}",
+    ];
+    let value = prop_oneof!["(60|90|0|x|99999|\\+60|%36%30)", "[a-c,%+é&=]{0,5}", "%(ff|zz|4)"];
+    let pair = (name, value).prop_map(|(name, value)| format!("{name}={value}"));
+    prop::collection::vec(prop_oneof![8 => pair, 1 => Just(String::new()), 1 => "[a-d]"], 0..120)
+        .prop_map(|pairs| pairs.join("&"))
+}
+
+fn policies() -> impl Strategy<Value = TenantPolicy> {
+    let rule = prop::sample::select(vec![
+        "default:record=true",
+        "override:record=false",
+        "remove:welcome",
+        "cap:duration=45",
+        "override:duration=90",
+        "remove:duration",
+        "merge:disabledFeatures=chat,polls",
+        "override:meta_Class=7b",
+        "default:logo=x",
+        "override:voiceBridge=99999",
+        "remove:dialNumber",
+    ]);
+    (prop::collection::vec(rule, 0..5), 0_u64..3, any::<[bool; 2]>()).prop_map(
+        |(rules, limit, [dials, forced])| {
+            let rules: Vec<ParameterRule> = rules.into_iter().map(|rule| rule.parse().unwrap()).collect();
+            let shown =
+                usher_model::tenant::PresentationDocument { url: "u".into(), name: String::new(), forced };
+            TenantPolicy {
+                create_rules: rules.clone(),
+                join_rules: rules,
+                max_duration: Duration::from_mins(30 * limit),
+                dial_number: if dials { "+49 1".into() } else { String::new() },
+                presentation: Some(shown),
+                ..TenantPolicy::default()
+            }
+        },
+    )
+}
+
+proptest! {
+    /// The changes of one list have the effect of changes that are written one after the other, as they were before.
+    #[test]
+    fn a_list_is_ruled_as_its_text_is(
+        given in hostile_parameters(), policy in policies(), minutes in 0_u64..2, is_scoped in any::<bool>(),
+    ) {
+        let rules = rules(60 * minutes, &["logo", "userdata-x"], &["logo", "c"]);
+        let tenant = TenantId::parse(if is_scoped { "school" } else { "default" }).unwrap();
+        let scope = TenantScope::of(&tenant);
+        let key = MeetingKey::new(tenant, MeetingId::parse("a b").unwrap());
+        let list = ParameterList::parse(&*given, 200).unwrap();
+        let mut sent = rules.ruled(&list, &policy);
+        let ruled = text_model::ruled(&rules, &given, &policy);
+        prop_assert_eq!(sent.to_text(), ruled.as_str());
+        prop_assert_eq!(wishes(&sent), wishes(&ParameterList::parse(&*ruled, 300).unwrap().edited()));
+        rules.create(&mut sent, &key, &scope, &policy);
+        let text = text_model::create(&rules, &ruled, &key, &scope, &policy);
+        // A text that lost all its parameters in the first step has no empty one in the second.
+        let written = sent.to_text();
+        prop_assert_eq!(written.trim_start_matches('&'), text.trim_start_matches('&'));
+        let id = Some(QueryEdit::Set("meetingID", "school~a"));
+        prop_assert_eq!(rules.join(&list, &policy, id).to_text(), text_model::join(&rules, &given, &policy, id));
+    }
 }
