@@ -10,6 +10,7 @@ pub mod meetings;
 pub mod placement;
 pub mod planes;
 pub mod server_slot;
+mod shed_reports;
 pub mod snapshot;
 pub mod subscriber;
 pub mod table;

@@ -172,11 +172,13 @@ pub struct StreamMetrics {
     rejected: Counter,
     applied: Arc<AtomicU64>,
     revision: Gauge<u64, AtomicU64>,
+    /// Refusals because of a limit, which the edge reports to the control plane.
+    pub shed: ShedCounters,
 }
 
 impl StreamMetrics {
-    fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+    fn new(registry: &mut Registry, shed: ShedCounters) -> Self {
+        let metrics = Self { shed, ..Self::default() };
         registry.register("usher_edge_resyncs", "Snapshots requested", metrics.resyncs.clone());
         registry.register("usher_edge_stream_ends", "Routing streams that ended", metrics.ends.clone());
         registry.register(
@@ -251,7 +253,8 @@ impl EdgeMetrics {
             connections_shed.clone(),
         );
         registry.register_collector(Box::new(TableMetrics { cell }));
-        Self { requests, stream: StreamMetrics::new(registry), connections, connections_shed, hedges }
+        let stream = StreamMetrics::new(registry, requests.shed.clone());
+        Self { requests, stream, connections, connections_shed, hedges }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs `usher edges`, which lists the connected edge proxies.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use usher_proto::v1;
 
@@ -18,6 +20,8 @@ struct EdgeRow {
     lag: u64,
     lag_seconds: f64,
     connected_seconds: f64,
+    /// Refusals because of a limit, by limit.
+    shed: BTreeMap<String, u64>,
     #[serde(skip)]
     texts: [String; 2],
 }
@@ -30,6 +34,7 @@ impl From<v1::Edge> for EdgeRow {
             lag: edge.lag,
             lag_seconds: seconds(edge.lag_time),
             connected_seconds: seconds(edge.connected),
+            shed: edge.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect(),
             texts: [ago(edge.lag_time.as_ref()), ago(edge.connected.as_ref())],
             address: edge.address,
             version: edge.version,
@@ -39,12 +44,22 @@ impl From<v1::Edge> for EdgeRow {
 
 impl TableRow for EdgeRow {
     const COLUMNS: &'static [&'static str] =
-        &["ID", "ADDRESS", "REVISION", "LAG", "BEHIND", "CONNECTED", "VERSION"];
+        &["ID", "ADDRESS", "REVISION", "LAG", "BEHIND", "REFUSED", "CONNECTED", "VERSION"];
 
     fn cells(&self) -> Vec<String> {
         let [behind, connected] = self.texts.clone();
         let (revision, lag) = (self.applied_revision.to_string(), self.lag.to_string());
-        vec![self.id.clone(), self.address.clone(), revision, lag, behind, connected, self.version.clone()]
+        let refused = self.shed.values().sum::<u64>().to_string();
+        vec![
+            self.id.clone(),
+            self.address.clone(),
+            revision,
+            lag,
+            behind,
+            refused,
+            connected,
+            self.version.clone(),
+        ]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs `usher status`: the fleet on one page, with the reason of each server that is not online.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal, time::Duration};
 
 use serde::Serialize;
 use usher_proto::v1;
@@ -30,6 +30,8 @@ struct StatusReport {
     users: u32,
     zombies: u32,
     edges: u32,
+    /// Refusals of these edges because of a limit, by limit.
+    shed: BTreeMap<String, u64>,
     deliveries: u32,
     oldest_delivery_seconds: i64,
     hooks: u32,
@@ -85,6 +87,7 @@ impl StatusReport {
             users: status.users,
             zombies: status.zombies,
             edges: status.edges,
+            shed: status.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect(),
             deliveries: status.deliveries,
             oldest_delivery_seconds: status.oldest_delivery.as_ref().map_or(0, |age| age.seconds),
             oldest_delivery: ago(status.oldest_delivery.as_ref()),
@@ -128,6 +131,7 @@ impl StatusReport {
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
             format!("edges          {} connected to this replica, revision {}", self.edges, self.revision),
         ];
+        lines.extend(self.refusals());
         lines.extend(self.store());
         // Each meeting that ends causes a callback, so only callbacks that are not delivered are worth a line.
         if self.oldest_delivery_seconds >= PILED_UP_SECONDS {
@@ -161,6 +165,15 @@ impl StatusReport {
             lines.extend(reasons);
         }
         lines.join("\n")
+    }
+
+    /// Returns the line about requests that edges refused because of a limit, the most frequent limit first.
+    fn refusals(&self) -> Option<String> {
+        let mut shed: Vec<(&String, &u64)> = self.shed.iter().collect();
+        shed.sort_by(|a, b| b.1.cmp(a.1));
+        let shed: Vec<String> =
+            shed.iter().map(|(limit, count)| format!("{} {count}", clean(limit))).collect();
+        (!shed.is_empty()).then(|| format!("refused        {}, since the edges started", shed.join(", ")))
     }
 
     /// Returns the line about the size of the store, if the store has a size.
@@ -275,6 +288,21 @@ mod tests {
         };
         let wanted = "1.0 MiB of 8.0 MiB (12 %), 600 KiB in use, history compacted 90 s ago";
         assert_eq!(line(etcd).as_deref(), Some(wanted));
+    }
+
+    #[test]
+    fn refusals_of_the_edges_have_a_line_with_the_most_frequent_first() {
+        let line = |shed: &[(&str, u64)]| {
+            let count =
+                |(reason, count): &(&str, u64)| v1::ShedCount { reason: (*reason).to_owned(), count: *count };
+            let shed = shed.iter().map(count).collect();
+            let status = v1::GetStatusResponse { shed, ..v1::GetStatusResponse::default() };
+            let text = StatusReport::new(status, Vec::new()).text();
+            text.lines().find_map(|line| line.strip_prefix("refused        ").map(str::to_owned))
+        };
+        assert_eq!(line(&[]), None);
+        let shown = line(&[("byte_budget", 3), ("tenant_concurrency", 44)]);
+        assert_eq!(shown.as_deref(), Some("tenant_concurrency 44, byte_budget 3, since the edges started"));
     }
 
     #[test]

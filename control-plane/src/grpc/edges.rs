@@ -1,5 +1,7 @@
 //! `EdgeService`: the edges connected to this replica.
 
+use std::collections::BTreeMap;
+
 use tonic::{Request, Response, Status};
 use usher_proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService};
 use usher_runtime::clock;
@@ -40,6 +42,7 @@ impl EdgeService for EdgeAdmin {
             applied: edge.applied.map(Into::into),
             address: edge.address,
             version: edge.version,
+            shed: shed_counts(edge.shed),
         };
         let page = page.cut(self.edges.list().into_iter(), |edge| edge.id.to_string(), show);
         Ok(Response::new(ListEdgesResponse {
@@ -48,4 +51,9 @@ impl EdgeService for EdgeAdmin {
             total_size: page.total,
         }))
     }
+}
+
+/// Returns refusals by limit as messages.
+pub(super) fn shed_counts(shed: BTreeMap<String, u64>) -> Vec<v1::ShedCount> {
+    shed.into_iter().map(|(reason, count)| v1::ShedCount { reason, count }).collect()
 }

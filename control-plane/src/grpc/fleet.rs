@@ -7,7 +7,7 @@ use usher_model::server::{AdminState, Health};
 use usher_proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService};
 use usher_runtime::clock;
 
-use super::servers::duration;
+use super::{edges::shed_counts, servers::duration};
 use crate::{
     core::{fleet::Fleet, load},
     notifications::tasks::{deliveries::DeliveryBook, hooks::WebhookRegistry},
@@ -68,6 +68,7 @@ impl FleetService for FleetStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
             edges: number(self.edges.list().len()),
+            shed: shed_counts(self.edges.shed()),
             alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
             deliveries: number(deliveries),
             oldest_delivery: oldest_delivery.map(duration),

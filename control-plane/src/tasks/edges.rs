@@ -10,6 +10,11 @@ use usher_model::{id::EdgeId, revision::Revision};
 
 use crate::ops::metrics::ControlPlaneMetrics;
 
+/// Largest number of limits that one edge may report.
+const LIMITS_MAX: usize = 64;
+/// Longest name of a limit, bytes.
+const NAME_MAX: usize = 64;
+
 /// One connected edge.
 #[derive(Debug, Clone)]
 pub struct EdgeEntry {
@@ -23,6 +28,8 @@ pub struct EdgeEntry {
     pub applied: Option<Revision>,
     /// Time since which a frame sent to the edge is not acknowledged.
     pub behind_since: Option<Instant>,
+    /// Refusals of the edge because of a limit since it started, by limit.
+    pub shed: BTreeMap<String, u64>,
     /// Time at which the edge connected.
     pub connected_at: Instant,
     session: u64,
@@ -84,6 +91,7 @@ impl ConnectedEdges {
                 version,
                 applied: None,
                 behind_since: None,
+                shed: BTreeMap::new(),
                 connected_at: now,
                 session,
             };
@@ -96,6 +104,16 @@ impl ConnectedEdges {
     /// Returns the edges in the order of their names.
     pub fn list(&self) -> Vec<EdgeEntry> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).by_id.values().cloned().collect()
+    }
+
+    /// Returns the refusals of all edges because of a limit, by limit.
+    pub fn shed(&self) -> BTreeMap<String, u64> {
+        let mut sum = BTreeMap::new();
+        for (limit, count) in self.list().into_iter().flat_map(|edge| edge.shed) {
+            let total: &mut u64 = sum.entry(limit).or_default();
+            *total = total.saturating_add(count);
+        }
+        sum
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut EdgeTable) -> T) -> T {
@@ -121,6 +139,16 @@ impl EdgeSession {
             entry.applied = Some(applied);
             entry.behind_since = if applied.reaches(sent) { None } else { Some(now) };
         });
+    }
+
+    /// Notes the refusals that the edge reports, by limit. The numbers replace the earlier ones. An edge may be of a
+    /// newer version, so that unknown limits are kept, up to a number of them.
+    pub fn reported(&self, shed: impl IntoIterator<Item = (String, u64)>) {
+        let is_name =
+            |name: &str| name.len() <= NAME_MAX && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let shed = shed.into_iter().filter(|(name, count)| *count > 0 && is_name(name)).take(LIMITS_MAX);
+        let shed: BTreeMap<_, _> = shed.collect();
+        self.update(|entry| entry.shed = shed);
     }
 
     fn update(&self, update: impl FnOnce(&mut EdgeEntry)) {
@@ -165,5 +193,22 @@ mod tests {
         assert_eq!((edges.list()[0].lag(held), edges.list()[0].lag_time(later)), (0, Duration::ZERO));
         drop(new);
         assert!(edges.list().is_empty());
+    }
+
+    #[test]
+    fn an_edge_reports_bounded_refusals_and_the_sum_is_over_all_edges() {
+        let (edges, now) =
+            (ConnectedEdges::new(ControlPlaneMetrics::new(&mut Registry::default())), Instant::now());
+        let connect =
+            |id: &str| edges.connect(EdgeId::parse(id).expect("is an id"), "a".into(), "1".into(), now);
+        let (one, other) = (connect("edge-1"), connect("edge-2"));
+        one.reported((0..1000_usize).map(|number| (format!("{}x", "y".repeat(number % 70)), 1)));
+        assert!(edges.list()[0].shed.len() <= LIMITS_MAX);
+        one.reported([("tenant_cost".into(), 7), ("Bad name".into(), 1), ("connections".into(), 0)]);
+        other.reported([("tenant_cost".into(), 2), ("byte_budget".into(), 1)]);
+        let sum: Vec<_> = edges.shed().into_iter().collect();
+        assert_eq!(sum, [("byte_budget".to_owned(), 1), ("tenant_cost".to_owned(), 9)]);
+        drop(other);
+        assert_eq!(edges.shed().len(), 1);
     }
 }

@@ -93,7 +93,7 @@ impl Edge {
     }
 
     async fn ack(&self) {
-        let ack = Ack { applied: Some(self.table.revision().into()) };
+        let ack = Ack { applied: Some(self.table.revision().into()), ..Ack::default() };
         self.say.send(StreamRoutesRequest { message: Some(Say::Ack(ack)) }).await.expect("is open");
     }
 
@@ -182,6 +182,14 @@ async fn edges_are_listed_with_their_lag_while_they_are_connected() {
     until("the acknowledgement", async || {
         let edges = list().await;
         (edges.len() == 1 && edges[0].name == "edges/e1" && edges[0].lag == 0).then_some(())
+    })
+    .await;
+    let shed = vec![ShedCount { reason: "tenant_cost".into(), count: 3 }];
+    let report = StreamRoutesRequest { message: Some(Say::Ack(Ack { applied: None, shed: shed.clone() })) };
+    edge.say.send(report).await.expect("is open");
+    until("the refusals", async || {
+        let edges = list().await;
+        (edges[0].shed == shed && edges[0].lag == 0).then_some(())
     })
     .await;
     drop(edge);

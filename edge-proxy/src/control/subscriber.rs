@@ -16,10 +16,12 @@ use usher_proto::v1::{
     Ack, Hello, Resync, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
     stream_routes_request::Message as Outgoing,
 };
+use usher_runtime::clock;
 
 use super::{
     intake::{IntakeError, IntakeStep, StreamIntake},
     planes::{ControlPlane, ControlPlanes},
+    shed_reports::ShedReports,
     table_cell::TableCell,
 };
 use crate::metrics::StreamMetrics;
@@ -163,16 +165,20 @@ impl RoutingSubscriber {
             tokio::time::timeout(self.patience.open, client.stream_routes(ReceiverStream::new(outgoing)));
         let mut frames = opened.await.map_err(|_| StreamEnd::Silent)??.into_inner();
         debug!(plane = plane.address, "routing stream is open");
+        let mut reports = ShedReports::default();
         loop {
             let frame = tokio::time::timeout(self.patience.idle, frames.message());
             let Some(frame) = frame.await.map_err(|_| StreamEnd::Silent)?? else { return Ok(()) };
             let frame = frame.into_message().map_err(|error| Status::internal(error.to_string()))?;
+            if let Some(shed) = reports.due(&self.metrics.shed, clock::now()) {
+                send(&outbox, Outgoing::Ack(Ack { applied: None, shed }));
+            }
             let Some(message) = frame.message else { continue };
             match intake.take(message)? {
                 IntakeStep::Quiet => {}
                 IntakeStep::Applied(revision) => {
                     self.metrics.applied(revision);
-                    send(&outbox, Outgoing::Ack(Ack { applied: Some(revision.into()) }));
+                    send(&outbox, Outgoing::Ack(Ack { applied: Some(revision.into()), shed: Vec::new() }));
                 }
                 IntakeStep::Resync(reason) => {
                     warn!(plane = plane.address, reason, "the table cannot be continued");

@@ -15,8 +15,8 @@ struct ReasonLabel {
 }
 
 /// Counts refusals because of a limit; clones share the counters. Every reason is exported from the start,
-/// so that an alert on its rate needs no first refusal.
-#[derive(Debug, Clone)]
+/// so that an alert on its rate needs no first refusal. The default is not registered.
+#[derive(Debug, Clone, Default)]
 pub struct ShedCounters {
     /// In the order of [`ShedReason::ALL`].
     by_reason: [Counter; ShedReason::ALL.len()],

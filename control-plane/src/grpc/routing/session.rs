@@ -136,6 +136,9 @@ impl RouteSession {
                     self.held = Some(applied);
                     self.edge.acknowledged(applied, sent, clock::now());
                 }
+                if !ack.shed.is_empty() {
+                    self.edge.reported(ack.shed.into_iter().map(|shed| (shed.reason, shed.count)));
+                }
                 Ok(sent)
             }
             Some(Message::Resync(resync)) => {

@@ -4,7 +4,7 @@ use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
 
 use super::crowd::{Crowd, cluster, is_served, shed};
-use crate::support::eventually;
+use crate::support::{Heard, eventually};
 
 #[tokio::test]
 async fn lists_of_one_tenant_that_wait_for_hung_servers_leave_the_others_alone() {
@@ -18,6 +18,9 @@ async fn lists_of_one_tenant_that_wait_for_hung_servers_leave_the_others_alone()
     crowd.is_refused(44).await;
     is_served(&cluster, "beside").await;
     assert_eq!((crowd.further_answers(), shed(&cluster, "tenant_concurrency")), (0, 44.0));
+    let told =
+        |heard: &Heard| matches!(heard, Heard::Shed(shed) if *shed == [("tenant_concurrency".into(), 44)]);
+    eventually("the control plane is told", async || cluster.plane.count(told) > 0).await;
     drop(crowd);
     for sim in &cluster.sims {
         sim.faults().clear().await;

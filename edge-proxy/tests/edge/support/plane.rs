@@ -44,6 +44,7 @@ use super::eventually;
 pub(crate) enum Heard {
     Hello { had_table: bool },
     Resync(String),
+    Shed(Vec<(String, u64)>),
     Placed { meeting: String, token: String },
     Confirmed { server: String, token: String, internal_id: String },
     Abandoned { server: String, token: String, definite: bool },

@@ -73,7 +73,16 @@ impl FakePlane {
                         state.send(message);
                     }
                 }
-                Some(FromEdge::Ack(ack)) => self.state().acked = ack.applied.map(Into::into),
+                Some(FromEdge::Ack(ack)) => {
+                    let mut state = self.state();
+                    if let Some(applied) = ack.applied {
+                        state.acked = Some(applied.into());
+                    }
+                    if !ack.shed.is_empty() {
+                        let shed = ack.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect();
+                        state.heard.push(Heard::Shed(shed));
+                    }
+                }
                 Some(FromEdge::Resync(resync)) => {
                     let mut state = self.note(Heard::Resync(resync.reason))?;
                     for message in snapshot(&state.table.clone(), true) {

@@ -60,7 +60,9 @@ impl SimEdge {
             let Some(message) = frame.into_message().ok().and_then(|frame| frame.message) else { continue };
             let answer = match intake.take(message) {
                 Ok(IntakeStep::Quiet) => continue,
-                Ok(IntakeStep::Applied(revision)) => Outgoing::Ack(Ack { applied: Some(revision.into()) }),
+                Ok(IntakeStep::Applied(revision)) => {
+                    Outgoing::Ack(Ack { applied: Some(revision.into()), ..Ack::default() })
+                }
                 Ok(IntakeStep::Resync(reason)) => {
                     self.witness.note(&format!("e{} requests a snapshot: {reason}", self.index));
                     Outgoing::Resync(Resync { reason: reason.to_owned() })
