@@ -32,6 +32,9 @@ pub struct TenantPolicyArgs {
     /// Largest number of concurrent users in all meetings of the tenant together; 0 means no limit
     #[arg(long, value_name = "NUMBER", group = "change")]
     pub max_users: Option<u32>,
+    /// Largest cost of calls under way at one edge, within the fair share; 0 means the share alone
+    #[arg(long, value_name = "COST", group = "change")]
+    pub max_cost: Option<u32>,
     /// Tag of the servers for its meetings; with `TAG!` no other server is used; an empty tag allows any server
     #[arg(long, value_name = "TAG", group = "change")]
     pub server_tag: Option<String>,

@@ -54,7 +54,7 @@ fn every_command_of_the_design_is_understood() {
         "tenants update school --host a --host b",
         "tenants update school --no-hosts --enable",
         "tenants update school --disable",
-        "tenants add school --secret s --max-meetings 5 --max-users 100 --max-duration 2h --server-tag gpu!",
+        "tenants add school --secret s --max-meetings 5 --max-users 100 --max-cost 200 --max-duration 2h --server-tag gpu!",
         "tenants update school --create-rule default:record=true --create-rule remove:logo --no-join-rules",
         "tenants update school --presentation https://a.example/a.pdf --presentation-name b.pdf --force-presentation",
         "tenants update school --no-presentation --max-duration 0",

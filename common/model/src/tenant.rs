@@ -22,6 +22,8 @@ pub struct TenantPolicy {
     pub max_meetings: u32,
     /// Largest number of concurrent users in all its meetings together; 0 means no limit.
     pub max_users: u32,
+    /// Largest cost of its calls under way at one edge, within its share; 0 means that the share alone limits it.
+    pub max_cost: u32,
     /// Server tag of its meetings, in the form of `meta_server-tag`; empty means any server.
     pub server_tag: String,
     /// Document with which its meetings are created.

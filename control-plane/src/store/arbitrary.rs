@@ -166,11 +166,11 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
     let rules = || vec(rule.prop_map(|text| text.parse::<ParameterRule>().expect("a rule")), 0..3);
     let presentation = option::of((".{0,20}", ".{0,9}", any::<bool>()))
         .prop_map(|shown| shown.map(|(url, name, forced)| PresentationDocument { url, name, forced }));
-    let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), ".{0,20}");
+    let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), any::<u32>(), ".{0,20}");
     let voice = (option::of(range()), ".{0,20}");
     (rules(), rules(), limits, presentation, voice).prop_map(
         |(create_rules, join_rules, limits, presentation, voice)| {
-            let (minutes, max_meetings, max_users, server_tag) = limits;
+            let (minutes, max_meetings, max_users, max_cost, server_tag) = limits;
             let max_duration = Duration::from_secs(minutes * 60);
             TenantPolicy {
                 create_rules,
@@ -178,6 +178,7 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
                 max_duration,
                 max_meetings,
                 max_users,
+                max_cost,
                 server_tag,
                 presentation,
                 voice_bridges: voice.0,

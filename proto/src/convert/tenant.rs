@@ -67,6 +67,7 @@ impl From<&TenantPolicy> for v1::TenantPolicy {
             }),
             max_meetings: policy.max_meetings,
             max_users: policy.max_users,
+            max_cost: policy.max_cost,
             server_tag: policy.server_tag.clone(),
             presentation: policy.presentation.as_ref().map(Into::into),
             voice_bridges: policy
@@ -92,6 +93,7 @@ impl From<v1::TenantPolicy> for TenantPolicy {
             max_duration: Self::whole_minutes(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
             max_meetings: policy.max_meetings,
             max_users: policy.max_users,
+            max_cost: policy.max_cost,
             server_tag: policy.server_tag,
             presentation: policy.presentation.map(Into::into),
             voice_bridges: policy

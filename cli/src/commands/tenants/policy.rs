@@ -14,6 +14,7 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
         ("max_duration", args.max_duration.is_some()),
         ("max_meetings", args.max_meetings.is_some()),
         ("max_users", args.max_users.is_some()),
+        ("max_cost", args.max_cost.is_some()),
         ("server_tag", args.server_tag.is_some()),
         ("voice_bridges", args.no_voice_bridges || args.voice_bridges.is_some()),
         ("dial_number", args.dial_number.is_some()),
@@ -26,6 +27,7 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
         max_duration: args.max_duration.map(seconds),
         max_meetings: args.max_meetings.unwrap_or_default(),
         max_users: args.max_users.unwrap_or_default(),
+        max_cost: args.max_cost.unwrap_or_default(),
         server_tag: args.server_tag.unwrap_or_default(),
         presentation: args.presentation.map(|url| v1::Presentation {
             url,

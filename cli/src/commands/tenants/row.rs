@@ -25,6 +25,8 @@ pub(super) struct TenantRow {
     max_meetings: u64,
     #[serde(skip_serializing_if = "is_zero")]
     max_users: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    max_cost: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     server_tag: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +68,7 @@ impl From<v1::Tenant> for TenantRow {
             max_duration_seconds: policy.max_duration.as_secs(),
             max_meetings: policy.max_meetings.into(),
             max_users: policy.max_users.into(),
+            max_cost: policy.max_cost.into(),
             server_tag: policy.server_tag,
             presentation: policy.presentation.map(|shown| PresentationView {
                 name: shown.file_name().to_owned(),

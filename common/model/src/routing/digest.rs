@@ -111,6 +111,8 @@ fn policy(fields: Fields, policy: &TenantPolicy) -> Fields {
         Some(range) => fields.text("voice").text(&range.to_string()),
         None => fields,
     };
+    let fields =
+        if policy.max_cost == 0 { fields } else { fields.text("cost").text(&policy.max_cost.to_string()) };
     if policy.dial_number.is_empty() { fields } else { fields.text("dial").text(&policy.dial_number) }
 }
 

@@ -90,6 +90,7 @@ pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
         max_duration_minutes: tenant.policy.max_duration.as_secs() / 60,
         max_meetings: tenant.policy.max_meetings,
         max_users: tenant.policy.max_users,
+        max_cost: tenant.policy.max_cost,
         server_tag: tenant.policy.server_tag.clone(),
         presentation: tenant.policy.presentation.as_ref().map(|shown| pb::PresentationValue {
             url: shown.url.clone(),
@@ -111,6 +112,7 @@ pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
         max_duration: Duration::from_secs(value.max_duration_minutes.saturating_mul(60)),
         max_meetings: value.max_meetings,
         max_users: value.max_users,
+        max_cost: value.max_cost,
         server_tag: value.server_tag,
         presentation: value.presentation.map(|shown| PresentationDocument {
             url: shown.url,

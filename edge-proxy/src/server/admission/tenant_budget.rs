@@ -37,7 +37,7 @@ impl TenantBudget {
         tenant: &TenantRoute,
         tenants: usize,
     ) -> Result<CallShare, ShedReason> {
-        let terms = tenant_terms(self.capacity, tenants as u64, 0);
+        let terms = tenant_terms(self.capacity, tenants as u64, u64::from(tenant.policy.max_cost));
         self.calls.hold(&tenant.id, cost(call), terms).ok_or(ShedReason::TenantConcurrency)
     }
 }
@@ -59,6 +59,16 @@ mod tests {
         assert_eq!(budget.calls.taken(), 24 + first.iter().flatten().map(HeldShare::amount).sum::<u64>());
         drop((crowd, first));
         assert_eq!(budget.calls.taken(), 0);
+    }
+
+    #[test]
+    fn a_tenant_has_no_more_than_its_own_limit() {
+        let (budget, mut tenant) = (TenantBudget::new(4096), TenantRoute::new(TenantId::default_tenant()));
+        tenant.policy.max_cost = 20;
+        let held: Vec<_> =
+            std::iter::from_fn(|| budget.admit(ApiCall::GetMeetings, &tenant, 1).ok()).take(9).collect();
+        assert_eq!(held.len(), 2);
+        assert!(budget.admit(ApiCall::Create, &tenant, 1).is_ok());
     }
 
     #[test]

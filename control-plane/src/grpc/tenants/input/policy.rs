@@ -11,12 +11,13 @@ use usher_proto::v1;
 use crate::{core::placement::TagWish, grpc::status::RequestViolation};
 
 /// The fields of a policy that an update may name, each as `policy.NAME`.
-pub(super) const FIELDS: [&str; 9] = [
+pub(super) const FIELDS: [&str; 10] = [
     "policy.create_rules",
     "policy.join_rules",
     "policy.max_duration",
     "policy.max_meetings",
     "policy.max_users",
+    "policy.max_cost",
     "policy.server_tag",
     "policy.presentation",
     "policy.voice_bridges",
@@ -54,6 +55,7 @@ pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<RequestViolation>)
         max_duration,
         max_meetings: wire.max_meetings,
         max_users: wire.max_users,
+        max_cost: wire.max_cost,
         server_tag,
         presentation,
         voice_bridges,
@@ -75,6 +77,7 @@ pub(super) fn updated(old: &TenantPolicy, new: &TenantPolicy, named: impl Fn(&st
         max_duration: pick("policy.max_duration").max_duration,
         max_meetings: pick("policy.max_meetings").max_meetings,
         max_users: pick("policy.max_users").max_users,
+        max_cost: pick("policy.max_cost").max_cost,
         server_tag: pick("policy.server_tag").server_tag.clone(),
         presentation: pick("policy.presentation").presentation.clone(),
         voice_bridges: pick("policy.voice_bridges").voice_bridges,
