@@ -180,22 +180,26 @@ impl<H: RequestHandler> ClientConnection<H> {
         loop {
             // The bytes that ended the rest wait to be read: a connection with a request is not idle.
             activity.heard();
-            let mut connection = Box::new(
-                http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    // hyper's own time-out would close idle connections too, and answer them with HTTP 408.
-                    .header_read_timeout(None)
-                    .max_buf_size(self.rules.head_max)
-                    .serve_connection(TokioIo::new(stream), service),
-            );
-            let served = serve_http1(Pin::new(&mut *connection), &activity, silence, phase);
-            if served.await? == Http1End::Ended {
-                return Ok(());
-            }
-            // hyper's buffers go, and so does its state, which is that of a new connection.
-            let parts = connection.into_parts();
+            // The block ends the life of hyper's state and buffers before the rest.
+            let parts = {
+                let mut connection = Box::new(
+                    http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        // hyper's own time-out would close idle connections too, and answer them with
+                        // HTTP 408.
+                        .header_read_timeout(None)
+                        .max_buf_size(self.rules.head_max)
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+                let served = serve_http1(Pin::new(&mut *connection), &activity, silence, phase);
+                if served.await? == Http1End::Ended {
+                    return Ok(());
+                }
+                connection.into_parts()
+            };
             (stream, service) = (parts.io.into_inner(), parts.service);
             stream.below().put_back(&parts.read_buf);
+            drop(parts.read_buf);
             if rest(&mut stream, &activity, silence, phase, None).await? == RestEnd::Closed {
                 return Ok(());
             }
