@@ -26,6 +26,7 @@ pub(crate) enum BenchPart {
     Creates,
     Deltas,
     Crowd,
+    Connections,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
@@ -54,6 +55,8 @@ pub(crate) struct BenchPlan {
     pub(crate) crowd_slice: Duration,
     /// The divisor of the number of connections of each crowd.
     pub(crate) crowd_divisor: usize,
+    /// The number of idle connections, if there are descriptors for so many.
+    pub(crate) idle_connections: usize,
 }
 
 impl BenchArgs {
@@ -72,6 +75,7 @@ impl BenchArgs {
                 streams: 5,
                 crowd_slice: Duration::from_millis(300),
                 crowd_divisor: 16,
+                idle_connections: 300,
             }
         } else {
             BenchPlan {
@@ -83,6 +87,7 @@ impl BenchArgs {
                 streams: 50,
                 crowd_slice: Duration::from_secs(4),
                 crowd_divisor: 1,
+                idle_connections: 50_000,
             }
         }
     }

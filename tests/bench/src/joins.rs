@@ -6,18 +6,15 @@ mod constant;
 mod load;
 mod request;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
-use tokio::runtime::{Builder, Runtime};
-use usher_harness::{
-    process::{ProgramEnvironment, RunningProgram},
-    programs::ProgramKind,
-};
+use tokio::runtime::Runtime;
 
 use self::{constant::ConstantServer, load::JoinLoad};
 use crate::{
     args::BenchPlan,
+    edge_program,
     machine::{self, CpuWorker},
     measurement::SlicePairs,
     report::{BenchReport, GoalBound, ReportRow},
@@ -60,7 +57,7 @@ fn one_table(
     report: &mut BenchReport,
 ) -> Result<SmallestTable> {
     let routes = runtime.block_on(RouteServer::start(table))?;
-    let edge = start_edge(routes.address)?;
+    let edge = edge_program::start(routes.address, &[])?;
     let worker = CpuWorker::Process(edge.pid());
     let joins = JoinLoad {
         to: edge.address("listen"),
@@ -114,24 +111,4 @@ fn memory(smallest: SmallestTable, now: SmallestTable) -> ReportRow {
         each,
         GoalBound::AtMost(160.0),
     )
-}
-
-/// Starts the real program on the server's core; with one core it has one worker thread.
-fn start_edge(control_plane: SocketAddr) -> Result<RunningProgram> {
-    let settings: ProgramEnvironment = [
-        ("USHER_LISTEN", "127.0.0.1:0".to_owned()),
-        ("USHER_OPS", "127.0.0.1:0".to_owned()),
-        ("USHER_EDGE__ID", "bench".to_owned()),
-        ("USHER_EDGE__CONTROL_PLANE", format!("http://{control_plane}")),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    machine::on_core(machine::SERVER_CORE, || {
-        let start = RunningProgram::start("edge", ProgramKind::EdgeProxy, &[], &settings);
-        Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(start)
-            .map(RunningProgram::without_output)
-    })
 }

@@ -123,6 +123,16 @@ pub(crate) fn limit_descriptors(limit: Option<u64>) -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, limit, most).context("set the limit of descriptors")
 }
 
+/// Raises the hard limit of open descriptors to `least`, where this user may, and the soft limit to the hard
+/// one, for this process and the programs that it starts from now on.
+pub(crate) fn want_descriptors(least: u64) -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("read the limit of descriptors")?;
+    if most < least && setrlimit(Resource::RLIMIT_NOFILE, least, least).is_ok() {
+        return Ok(());
+    }
+    limit_descriptors(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

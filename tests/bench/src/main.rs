@@ -4,10 +4,12 @@
 
 mod answer_head;
 mod args;
+mod connections;
 mod control_plane;
 mod creates;
 mod crowd;
 mod deltas;
+mod edge_program;
 mod joins;
 mod machine;
 mod measurement;
@@ -57,6 +59,9 @@ fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.wants(BenchPart::Crowd) {
         crowd::measure(&plan, &mut report)?;
+    }
+    if args.wants(BenchPart::Connections) {
+        connections::measure(&plan, &runtime, &mut report)?;
     }
     match args.output {
         ReportFormat::Table => println!("{}", report.table()),

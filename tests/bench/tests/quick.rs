@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use usher_harness::programs::ProgramKind;
 
 /// The beginnings of the rows, in order.
-const ROWS: [&str; 47] = [
+const ROWS: [&str; 54] = [
     "bare hyper",
     "join, 100 meetings",
     "bare hyper",
@@ -53,6 +53,13 @@ const ROWS: [&str; 47] = [
     "create beside 64 connections of callbacks to a dead application",
     "these 64 connections of callbacks to a dead application",
     "edge's peak memory",
+    "idle connection, each of 300 before its first request",
+    "idle connection, each of 300 after a request",
+    "idle connection over TLS, each of 30 before its first request",
+    "bare rustls, new connections with a full handshake",
+    "edge, new connections with a full handshake",
+    "bare rustls, new connections with a resumed session",
+    "edge, new connections with a resumed session",
 ];
 
 #[test]
@@ -68,7 +75,7 @@ fn a_quick_run_measures_every_part_and_stops() {
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), ROWS.len(), "{report:#}");
     for (row, begins) in rows.iter().zip(ROWS) {
-        assert!(row["what"].as_str().unwrap().starts_with(begins), "{begins}: {row:#}");
+        assert!(row["measurement"].as_str().unwrap().starts_with(begins), "{begins}: {row:#}");
         // A crowd that is silent, or whose server hangs, gets no answer.
         assert!(begins.starts_with("these") || row["value"].as_f64().unwrap() > 0.0, "{row:#}");
     }
