@@ -283,7 +283,8 @@ pub struct EdgeSettings {
     pub client_timeout: Duration,
     /// Longest time a connection may be open without a request.
     pub idle_timeout: Duration,
-    /// Largest number of connections; further ones are refused; 0 means no limit.
+    /// Largest number of connections; further ones are refused; 0 means as many as the limit of descriptors
+    /// allows, less a reserve.
     pub max_connections: u32,
     /// Largest number of connections of one client address; 0 means no limit. Without it, a quarter of all
     /// where the PROXY protocol tells the addresses, else no limit.

@@ -76,7 +76,11 @@ fn a_quick_run_measures_every_part_and_stops() {
     assert_eq!(rows.len(), ROWS.len(), "{report:#}");
     for (row, begins) in rows.iter().zip(ROWS) {
         assert!(row["measurement"].as_str().unwrap().starts_with(begins), "{begins}: {row:#}");
-        // A crowd that is silent, or whose server hangs, gets no answer.
-        assert!(begins.starts_with("these") || row["value"].as_f64().unwrap() > 0.0, "{row:#}");
+        // A crowd that is silent, or whose server hangs, gets no answer, and a few idle connections may find
+        // their memory in place.
+        assert!(
+            begins.starts_with("these") || begins.starts_with("idle") || row["value"].as_f64().unwrap() > 0.0,
+            "{row:#}"
+        );
     }
 }
