@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod ops;
 pub mod pending;
 pub mod program;
+pub mod repeated_warnings;
 pub mod signals;
 pub mod tasks;
 pub mod telemetry;

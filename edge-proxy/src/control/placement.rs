@@ -17,7 +17,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
-use tracing::{debug, instrument};
+use tracing::{debug, instrument, warn};
 use usher_bbb::reply::Refusal;
 use usher_model::{
     id::{InternalMeetingId, ServerId},
@@ -31,7 +31,7 @@ use usher_proto::{
     v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
 
-use usher_runtime::clock;
+use usher_runtime::{clock, repeated_warnings::RepeatedWarnings};
 
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
@@ -51,14 +51,20 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
 /// first.
 const FAILURE_REPORT_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The largest part of a control plane's reason that is logged, in characters.
+const MAX_STATED: usize = 200;
+
 /// The reason why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PlacementError {
     /// No control plane is reachable. The caller may try again.
     #[error("no control plane answers")]
     Unreachable(#[source] Status),
+    /// Control planes answer, and say why none can do it now. The caller may try again.
+    #[error("no control plane can do it now: {}", stated(.0))]
+    Declined(#[source] Status),
     /// The control plane refuses the request.
-    #[error("the control plane refuses: {}", .0.message())]
+    #[error("the control plane refuses: {}", stated(.0))]
     Refused(#[source] Status),
     /// The answer lacks a required field.
     #[error("read the answer of the control plane")]
@@ -78,6 +84,29 @@ impl PlacementError {
             _ => Refusal::SERVER_UNAVAILABLE,
         }
     }
+
+    /// Returns a name for errors with the same cause, for counting.
+    fn reason(&self) -> String {
+        match self {
+            Self::Declined(status) | Self::Refused(status) => {
+                reason(status).unwrap_or_else(|| format!("{:?}", status.code()))
+            }
+            Self::Unreachable(_) => "UNREACHABLE".to_owned(),
+            Self::Malformed(_) => "MALFORMED".to_owned(),
+        }
+    }
+}
+
+/// Returns the reason that a control plane of Usher gave; `None` if the connection or a program
+/// between made the status.
+fn reason(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.reason).filter(|reason| !reason.is_empty())
+}
+
+/// Returns the words of a control plane, for one line of a log.
+fn stated(status: &Status) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    status.message().chars().map(printable).take(MAX_STATED).collect()
 }
 
 /// A placement: the server to call for a create.
@@ -146,13 +175,24 @@ pub struct PlacementClient {
     /// The index in `planes` of the control plane that answered last.
     preferred: Arc<AtomicUsize>,
     delay: Arc<Mutex<HedgeDelay>>,
+    warnings: Arc<Mutex<RepeatedWarnings>>,
     hedges: Counter,
 }
 
 impl PlacementClient {
     /// Makes a client. `hedges` counts the second calls because of a silent control plane.
     pub fn new(planes: ControlPlanes, hedges: Counter) -> Self {
-        Self { planes, preferred: Arc::default(), delay: Arc::default(), hedges }
+        Self { planes, preferred: Arc::default(), delay: Arc::default(), warnings: Arc::default(), hedges }
+    }
+
+    /// Logs why a meeting was not placed. With all servers cordoned every create ends here, so each
+    /// reason is logged with pauses.
+    pub fn warn_not_placed(&self, error: &PlacementError) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = error.reason();
+        if let Some(held_back) = warnings.admit(&reason, clock::now()) {
+            warn!(reason, %error, held_back, "a meeting was not placed");
+        }
     }
 
     /// Requests a server for a meeting, or its existing record. `token` names the create: a record
@@ -350,6 +390,7 @@ impl PlacementClient {
             }
         };
         let mut called = 1;
+        let mut declined = None;
         let mut waiting = FuturesUnordered::from_iter([one(first)]);
         loop {
             let hedged = hedging == Hedging::Hedged && called < all;
@@ -378,6 +419,10 @@ impl PlacementClient {
                 Some((index, _, Err(status))) => {
                     let plane = self.planes.nth(index);
                     debug!(plane = plane.address, code = ?status.code(), "control plane does not answer");
+                    // A reason from a control plane says more than the silence of another one.
+                    if reason(&status).is_some() {
+                        declined = Some(status.clone());
+                    }
                     status
                 }
                 None => Status::unavailable("no control plane was called"),
@@ -386,7 +431,7 @@ impl PlacementClient {
                 waiting.push(one(first + called));
                 called += 1;
             } else if waiting.is_empty() {
-                return Err(PlacementError::Unreachable(status));
+                return Err(declined.map_or(PlacementError::Unreachable(status), PlacementError::Declined));
             }
         }
     }

@@ -116,3 +116,37 @@ async fn x6_a_failed_call_with_documents_is_reported_without_evidence() {
     let is_bare = |heard: &Heard| matches!(heard, Heard::Failure { callers, .. } if callers.is_empty());
     assert_eq!(cluster.plane.count(is_bare), 1);
 }
+
+/// With every server cordoned the log once said that no control plane answers.
+#[tokio::test]
+async fn the_reason_for_which_no_server_is_chosen_is_named() {
+    use usher_edge_proxy::{
+        control::{
+            placement::{PlacementClient, PlacementError},
+            planes::ControlPlanes,
+        },
+        core::rules::PlacementWishes,
+    };
+
+    let (cluster, other) = Cluster::replicated(1).await;
+    cluster.plane.decline_placements(Some("POOL_EMPTY"));
+    let planes = ControlPlanes::new(&[cluster.plane.url(), other.url()], None).expect("are addresses");
+    let client = PlacementClient::new(planes, Default::default());
+    let (new, wishes) = (key("new"), PlacementWishes::default());
+    let place = || client.place(&new, [0; 32], &wishes, &[], "0123456789abcdef");
+    let declined = place().await.expect_err("is declined");
+    assert!(matches!(declined, PlacementError::Declined(_)), "{declined}");
+    assert_eq!(
+        declined.to_string(),
+        "no control plane can do it now: no server takes the meeting: pool_empty"
+    );
+    let refused = cluster.client.call("create", "meetingID=new&name=Room").await;
+    assert_eq!(refused.key(), "serverUnavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+    // The reason of one replica says more than the silence of the other.
+    other.kill().await;
+    assert!(matches!(place().await, Err(PlacementError::Declined(_))));
+    cluster.plane.kill().await;
+    let unreachable = place().await.expect_err("is unreachable");
+    assert_eq!(unreachable.to_string(), "no control plane answers");
+}

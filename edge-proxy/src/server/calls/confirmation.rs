@@ -42,7 +42,7 @@ pub(super) async fn confirm_placed(placement: PlacementClient, created: CreateCo
                 warn!(%server, "a meeting moved elsewhere while it was created; it will be ended there");
                 return;
             }
-            Err(error @ PlacementError::Unreachable(_)) => {
+            Err(error @ (PlacementError::Unreachable(_) | PlacementError::Declined(_))) => {
                 warn!(%server, %error, attempt, "a create was not confirmed");
                 tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
             }

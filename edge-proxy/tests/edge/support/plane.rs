@@ -52,6 +52,7 @@ pub(crate) enum Heard {
     Ended { meeting: String, internal_id: String, token: String },
     Failure { server: String, call: String, callers: Vec<(String, String)>, elsewhere: bool },
     Callback(v1::AcceptCallbackRequest),
+    CallbackKey,
     Events(v1::AcceptEventsRequest),
 }
 
@@ -75,6 +76,10 @@ struct State {
     numbers: Vec<VoiceBridge>,
     /// The reason why no breakout room is placed, if there is one.
     no_rooms: Option<&'static str>,
+    /// The reason why no meeting is placed now, if there is one.
+    no_servers: Option<&'static str>,
+    /// The tenant whose callbacks have no share of the space, if there is one.
+    no_share: Option<&'static str>,
 }
 
 /// The fake control plane; clones share its state.
@@ -118,6 +123,8 @@ impl FakePlane {
             routed: true,
             numbers: Vec::new(),
             no_rooms: None,
+            no_servers: None,
+            no_share: None,
         };
         Self::serve(Arc::new(Mutex::new(state)), listener, address)
     }
@@ -223,6 +230,16 @@ impl FakePlane {
     /// Refuses breakout rooms from now on for this reason, or accepts them again.
     pub(crate) fn refuse_rooms(&self, reason: Option<&'static str>) {
         self.state().no_rooms = reason;
+    }
+
+    /// Refuses placements from now on for this passing reason, or accepts them again.
+    pub(crate) fn decline_placements(&self, reason: Option<&'static str>) {
+        self.state().no_servers = reason;
+    }
+
+    /// Refuses the callbacks of a tenant from now on for lack of space.
+    pub(crate) fn refuse_share(&self, tenant: &'static str) {
+        self.state().no_share = Some(tenant);
     }
 
     /// Sets the answer to confirmations: whether the id is routed to the confirmed instance.

@@ -63,7 +63,7 @@ impl MeetingCreation {
         match tokio::time::timeout_at(self.deadline, placing).await {
             Ok(Ok(placed)) => Ok(placed),
             Ok(Err(error)) => {
-                warn!(%error, "a meeting was not placed");
+                self.ports.placement.warn_not_placed(&error);
                 Err(error.refusal())
             }
             Err(_) => {

@@ -110,6 +110,11 @@ impl PlacementService for FakePlane {
                 let details = ErrorDetails::with_error_info(reason, "usher", HashMap::new());
                 return Err(Status::with_error_details(Code::FailedPrecondition, reason, details));
             }
+            if let Some(reason) = state.no_servers {
+                let details = ErrorDetails::with_error_info(reason, "usher", HashMap::new());
+                let message = format!("no server takes the meeting: {}", reason.to_lowercase());
+                return Err(Status::with_error_details(Code::Unavailable, message, details));
+            }
             let standing = state.table.meeting(&key).cloned().and_then(|route| {
                 let server = state.table.server(&route.server).cloned()?;
                 let routable = server.health != Health::Offline && server.admin != AdminState::Disabled;
@@ -273,6 +278,7 @@ impl CallbackService for FakePlane {
         _: Request<v1::GetCallbackKeyRequest>,
     ) -> Result<Response<v1::GetCallbackKeyResponse>, Status> {
         self.answer(|plane| {
+            drop(plane.note(Heard::CallbackKey)?);
             let key = CallbackKey::encode([plane.key.load(Ordering::SeqCst); 32]).expose().to_owned();
             Ok(v1::GetCallbackKeyResponse { key })
         })
@@ -284,7 +290,12 @@ impl CallbackService for FakePlane {
         request: Request<v1::AcceptCallbackRequest>,
     ) -> Result<Response<v1::AcceptCallbackResponse>, Status> {
         self.answer(move |plane| {
-            drop(plane.note(Heard::Callback(request.into_inner()))?);
+            let request = request.into_inner();
+            let tenant = request.key.clone().unwrap_or_default().tenant;
+            let state = plane.note(Heard::Callback(request))?;
+            if state.no_share == Some(tenant.as_str()) {
+                return Err(Status::resource_exhausted("its share is taken"));
+            }
             Ok(v1::AcceptCallbackResponse {})
         })
         .await
