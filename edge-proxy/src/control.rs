@@ -15,4 +15,5 @@ pub mod snapshot;
 pub mod subscriber;
 pub mod table;
 pub mod table_cell;
+pub mod tenant_index;
 pub mod voice;

@@ -19,87 +19,9 @@ use usher_model::{
     routing::{DigestInput, MeetingRoute, RevisionGap, RoutingDelta, ServerRoute, TableDigest, TenantRoute},
     server::{AdminState, Health},
 };
-use usher_runtime::clock;
 
-use super::{meetings::TenantMeetings, server_slot::ServerSlot, voice::VoiceNumbers};
-use crate::core::quota::RecentJoins;
-
-/// One tenant and its meetings.
-#[derive(Debug, Clone)]
-pub struct TenantSlot {
-    /// The tenant; `None` if it was removed while its meetings still exist.
-    pub route: Option<Arc<TenantRoute>>,
-    /// The meetings of the tenant.
-    pub meetings: Arc<TenantMeetings>,
-    /// The joins that polls do not count yet; used only if the tenant's users are limited.
-    pub recent_joins: Arc<Mutex<RecentJoins>>,
-}
-
-impl TenantSlot {
-    fn new(id: &TenantId, expected: usize) -> Self {
-        Self {
-            route: None,
-            meetings: Arc::new(TenantMeetings::new(id, expected)),
-            recent_joins: Arc::default(),
-        }
-    }
-
-    /// Returns whether one more user may join, according to the limit in `route`, and counts the
-    /// join.
-    pub fn admits(&self, route: &TenantRoute) -> bool {
-        let limit = route.policy.max_users;
-        let recent = || self.recent_joins.lock().unwrap_or_else(PoisonError::into_inner);
-        limit == 0 || recent().admit(route.users, limit, clock::now())
-    }
-}
-
-/// All tenants, by id and by host.
-#[derive(Debug, Clone, Default)]
-pub struct TenantIndex {
-    by_id: BTreeMap<TenantId, TenantSlot>,
-    by_host: BTreeMap<String, TenantId>,
-}
-
-impl TenantIndex {
-    /// Looks a tenant up by its id.
-    pub fn by_id(&self, id: &str) -> Option<&TenantSlot> {
-        self.by_id.get(id).filter(|slot| slot.route.is_some())
-    }
-
-    /// Returns whether any tenant is identified by the host of a request.
-    pub fn has_hosts(&self) -> bool {
-        !self.by_host.is_empty()
-    }
-
-    /// Looks a tenant up by the host of a request, in lower case and without a port.
-    pub fn by_host(&self, host: &str) -> Option<&TenantSlot> {
-        self.by_id(self.by_host.get(host)?.as_str())
-    }
-
-    /// Returns all tenants, including removed tenants whose meetings still exist.
-    pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &TenantSlot)> {
-        self.by_id.iter()
-    }
-
-    /// Returns the number of all tenants, including removed tenants whose meetings still exist.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Returns whether there is no tenant.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    fn index_hosts(&mut self) {
-        self.by_host = self
-            .by_id
-            .iter()
-            .filter_map(|(id, slot)| slot.route.as_ref().map(|route| (id, route)))
-            .flat_map(|(id, route)| route.hosts.iter().map(|host| (host.to_ascii_lowercase(), id.clone())))
-            .collect();
-    }
-}
+pub use super::tenant_index::{TenantIndex, TenantSlot, TenantView};
+use super::{server_slot::ServerSlot, voice::VoiceNumbers};
 
 /// The numbers of entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,7 +43,7 @@ struct TablePosition {
 #[derive(Debug)]
 pub struct LiveTable {
     servers: ArcSwap<BTreeMap<ServerId, Arc<ServerSlot>>>,
-    tenants: ArcSwap<TenantIndex>,
+    tenants: TenantIndex,
     voice: VoiceNumbers,
     /// The position of the table. The one writer holds the lock for the whole change, and never
     /// waits for a future meanwhile.
@@ -135,7 +57,7 @@ impl LiveTable {
             TablePosition { revision, digest: TableDigest::default(), counts: TableCounts::default() };
         Self {
             servers: ArcSwap::default(),
-            tenants: ArcSwap::default(),
+            tenants: TenantIndex::default(),
             voice: VoiceNumbers::default(),
             standing: Mutex::new(standing),
         }
@@ -161,8 +83,8 @@ impl LiveTable {
     }
 
     /// Returns the present tenants.
-    pub fn tenants(&self) -> arc_swap::Guard<Arc<TenantIndex>> {
-        self.tenants.load()
+    pub fn tenants(&self) -> TenantView<'_> {
+        self.tenants.view()
     }
 
     /// Returns the voice bridges of meetings.
@@ -181,10 +103,13 @@ impl LiveTable {
         used.map(|route| route.id.to_string()).collect()
     }
 
-    /// Returns the ids of the tenants.
+    /// Returns the ids of the tenants, in order.
     pub fn tenant_names(&self) -> Vec<String> {
         let tenants = self.tenants();
-        tenants.iter().filter(|(_, slot)| slot.route.is_some()).map(|(id, _)| id.to_string()).collect()
+        let present = tenants.iter().filter(|(_, slot)| slot.route.is_some());
+        let mut names: Vec<_> = present.map(|(id, _)| id.to_string()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Looks a server up by its id.
@@ -201,6 +126,7 @@ impl LiveTable {
         if delta.base != standing.revision {
             return Err(RevisionGap { have: standing.revision, base: delta.base });
         }
+        self.reserve(delta.servers.keys());
         let (improved, others): (Vec<_>, Vec<_>) = delta.servers.iter().partition(|(id, route)| {
             let was_usable = self.server(id).is_some_and(|old| usable(&old));
             route.is_none() || !was_usable && route.as_ref().is_some_and(usable)
@@ -208,9 +134,7 @@ impl LiveTable {
         for (id, route) in others {
             self.set_server(&mut standing, id, route.as_ref());
         }
-        for (id, route) in &delta.tenants {
-            self.set_tenant(&mut standing, id, route.as_ref(), 0);
-        }
+        self.set_tenants(&mut standing, delta.tenants.iter().map(|(id, route)| (id, route.as_ref())), 0);
         for (key, route) in &delta.meetings {
             self.set_meeting(&mut standing, key, route.as_ref());
         }
@@ -231,14 +155,24 @@ impl LiveTable {
         expected: usize,
     ) {
         let mut standing = self.standing();
+        self.reserve(servers.iter().map(|server| &server.id));
         for server in &servers {
             self.set_server(&mut standing, &server.id, Some(server));
         }
-        for tenant in &tenants {
-            self.set_tenant(&mut standing, &tenant.id, Some(tenant), expected);
-        }
+        self.set_tenants(&mut standing, tenants.iter().map(|tenant| (&tenant.id, Some(tenant))), expected);
         for meeting in &meetings {
             self.set_meeting(&mut standing, &meeting.key, Some(meeting));
+        }
+    }
+
+    /// Makes the places of all servers that are new, by one copy of the map.
+    fn reserve<'s>(&self, ids: impl Iterator<Item = &'s ServerId>) {
+        let known = self.servers.load();
+        let new: Vec<_> = ids.filter(|id| !known.contains_key(*id)).collect();
+        if !new.is_empty() {
+            let mut servers = BTreeMap::clone(&known);
+            servers.extend(new.into_iter().map(|id| (id.clone(), ServerSlot::new(id.clone()))));
+            self.servers.store(Arc::new(servers));
         }
     }
 
@@ -258,23 +192,20 @@ impl LiveTable {
         count(&mut standing.digest, &mut standing.counts.servers, old.as_deref(), route);
     }
 
-    fn set_tenant(
+    fn set_tenants<'c>(
         &self,
         standing: &mut TablePosition,
-        id: &TenantId,
-        route: Option<&TenantRoute>,
+        changes: impl Iterator<Item = (&'c TenantId, Option<&'c TenantRoute>)> + Clone,
         expected: usize,
     ) {
-        let mut tenants = TenantIndex::clone(&self.tenants.load());
-        let slot = tenants.by_id.entry(id.clone()).or_insert_with(|| TenantSlot::new(id, expected));
-        let old = std::mem::replace(&mut slot.route, route.cloned().map(Arc::new));
-        count(&mut standing.digest, &mut 0, old.as_deref(), route);
-        tenants.index_hosts();
-        self.tenants.store(Arc::new(tenants));
+        let replaced = self.tenants.set(changes.clone(), expected);
+        for ((_, route), old) in changes.zip(replaced) {
+            count(&mut standing.digest, &mut 0, old.as_deref(), route);
+        }
     }
 
     fn set_meeting(&self, standing: &mut TablePosition, key: &MeetingKey, route: Option<&MeetingRoute>) {
-        let meetings = self.meetings_of(&key.tenant);
+        let meetings = self.tenants.meetings_of(&key.tenant);
         let id = key.meeting.as_str();
         let old = match route {
             Some(route) => meetings.insert(id, self.slot(&route.server), &route.state),
@@ -288,18 +219,6 @@ impl LiveTable {
             voice_bridge,
         });
         count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
-    }
-
-    fn meetings_of(&self, tenant: &TenantId) -> Arc<TenantMeetings> {
-        if let Some(slot) = self.tenants.load().by_id.get(tenant) {
-            return Arc::clone(&slot.meetings);
-        }
-        let mut tenants = TenantIndex::clone(&self.tenants.load());
-        let slot = TenantSlot::new(tenant, 0);
-        let meetings = Arc::clone(&slot.meetings);
-        tenants.by_id.insert(tenant.clone(), slot);
-        self.tenants.store(Arc::new(tenants));
-        meetings
     }
 }
 

@@ -43,7 +43,7 @@ impl MeetingOwner {
     pub(in crate::server) fn by_number(table: &LiveTable, bridge: VoiceBridge) -> Option<Self> {
         let key = table.voice().meeting(bridge)?;
         let tenants = table.tenants();
-        let (_, slot) = tenants.iter().find(|(id, _)| **id == key.tenant)?;
+        let slot = tenants.any(key.tenant.as_str())?;
         slot.meetings.find(key.meeting.as_str(), |found| {
             let server = found.place.server.route();
             Some(Self {

@@ -25,7 +25,7 @@ use usher_model::{
 };
 
 use crate::{
-    control::table::{TenantIndex, TenantSlot},
+    control::table::{TenantSlot, TenantView},
     core::{
         admission::ShedReason,
         authenticate::{UnsignedRequest, authenticate},
@@ -104,12 +104,12 @@ impl<'r> CallHead<'r> {
     }
 
     /// Returns the tenant of the request: by path, by host, else `default`; `None` if it does not exist.
-    pub(in crate::server) fn tenant<'t>(&self, tenants: &'t TenantIndex) -> Option<RequestTenant<'t>> {
+    pub(in crate::server) fn tenant<'t>(&self, tenants: &'t TenantView<'_>) -> Option<RequestTenant<'t>> {
         let slot = self.tenant_slot(tenants)?;
         Some(RequestTenant { slot, route: slot.route.as_ref()? })
     }
 
-    fn tenant_slot<'t>(&self, tenants: &'t TenantIndex) -> Option<&'t TenantSlot> {
+    fn tenant_slot<'t>(&self, tenants: &'t TenantView<'_>) -> Option<&'t TenantSlot> {
         if let Some(name) = self.target.tenant {
             return tenants.by_id(name);
         }
