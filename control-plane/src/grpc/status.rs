@@ -74,6 +74,13 @@ pub(crate) enum RpcRefusal {
         /// Time after which the caller may repeat the request.
         after: Duration,
     },
+    /// The caller has used up its share, and no replica has more for it. It may try again much later.
+    Exhausted {
+        /// Reason in upper case, for programs.
+        reason: &'static str,
+        /// The share, for operators.
+        problem: String,
+    },
     /// The deadline passed first.
     Deadline(String),
     /// A fault of this program.
@@ -274,6 +281,10 @@ impl From<RpcRefusal> for Status {
                 details.set_error_info(reason, DOMAIN, HashMap::new());
                 details.set_retry_info(Some(after));
                 (Code::Unavailable, problem)
+            }
+            RpcRefusal::Exhausted { reason, problem } => {
+                details.set_error_info(reason, DOMAIN, HashMap::new());
+                (Code::ResourceExhausted, problem)
             }
             RpcRefusal::Deadline(problem) => {
                 details.set_error_info("DEADLINE", DOMAIN, HashMap::new());

@@ -387,3 +387,69 @@ async fn names_and_redirects_lead_to_allowed_addresses_only() {
     outer.redirect(302, &outer.url("/again"));
     assert!(delivered(&["127.0.0.1"], outer.url("/"), DeliveryForm::Get).await.reason.contains("too often"));
 }
+
+fn unsigned(number: u32, meeting: &str, url: String) -> AcceptCallbackRequest {
+    let mut request = AcceptCallbackRequest { body: Vec::new().into(), ..callback(number, meeting, url) };
+    request.set_kind(CallbackKind::Other);
+    request.set_form(CallbackForm::Get);
+    request
+}
+
+/// 1,144 unsigned requests of 60 KiB once filled the queue of all tenants, and the recording of
+/// another tenant was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn unsigned_callbacks_of_one_address_leave_space_for_every_other_callback() {
+    let bench = Bench::on(local(), Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
+    let application = TestApplication::start().await.expect("listens");
+    application.answer(503);
+    let mut accepted = 0;
+    for number in 0..1_144 {
+        let url = application.url(&format!("/cb?n={number}&x={}", "x".repeat(60 << 10)));
+        match callbacks(&bench).accept_callback(unsigned(number, "room", url)).await {
+            Ok(_) => accepted += 1,
+            Err(status) => assert_eq!(status.code(), Code::ResourceExhausted, "{status}"),
+        }
+    }
+    assert!((1..=64).contains(&accepted), "{accepted} of 1,144");
+    let mut other = callback(2_000, "lecture", application.url("/ready"));
+    other.key = Some(MeetingKey { tenant: "school".into(), ..key("lecture") });
+    other.body = vec![b' '; 1 << 20].into();
+    callbacks(&bench).accept_callback(other).await.expect("another tenant's recording is accepted");
+    let own = callback(2_001, "room", application.url("/ready"));
+    callbacks(&bench).accept_callback(own).await.expect("and the tenant's own");
+    let turned_away = bench.metric("usher_deliveries_turned_away_total{reason=\"address\"}");
+    assert!((turned_away - f64::from(1_144 - accepted)).abs() < 0.1, "{turned_away}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_application_is_down_leaves_half_of_the_space_to_others() {
+    let mut small = local();
+    small.callbacks.max_waiting = 256 << 10;
+    let bench = Bench::on(small, Arc::new(EmbeddedStore::open(None).expect("opens in memory"))).await;
+    let application = TestApplication::start().await.expect("listens");
+    application.answer(503);
+    let of = |tenant: &str, number: u32| {
+        let meeting = format!("room-{number}");
+        let mut request = callback(number, &meeting, application.url("/ready"));
+        request.key = Some(MeetingKey { tenant: tenant.into(), ..key(&meeting) });
+        request.body = vec![b' '; 4 << 10].into();
+        request
+    };
+    let mut number = 0;
+    let full = loop {
+        number += 1;
+        match callbacks(&bench).accept_callback(of("school", number)).await {
+            Ok(_) => {
+                let waits = number as usize;
+                until("it to be known here", async || (waiting(&bench).await.len() == waits).then_some(()))
+                    .await;
+            }
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(full.code(), Code::ResourceExhausted, "{full}");
+    assert!((24..40).contains(&number), "{number} of 4 KiB are half");
+    callbacks(&bench).accept_callback(of("faculty", 1_000)).await.expect("another tenant has space");
+    bench.stop().await;
+}

@@ -33,6 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const FORMER_KEYS: usize = 8;
 /// The pause between two rounds of calls to all control planes.
 const PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause between two tries while the callback has no share of the space.
+const LONG_PAUSE: Duration = Duration::from_secs(4);
 /// The largest callback with its envelope that a control plane accepts, in bytes.
 const MAX_REQUEST: usize = 2 << 20;
 
@@ -42,6 +44,9 @@ pub enum HandOverError {
     /// No control plane accepts the callback now. The caller may try again.
     #[error("no control plane accepts it")]
     Unavailable,
+    /// The tenant or the address has as many callbacks waiting as it may have.
+    #[error("its tenant or its address has used up its share of the waiting callbacks")]
+    NoShare,
     /// The callback is invalid, and another try does not help.
     #[error("the control plane refuses it")]
     Refused,
@@ -91,6 +96,16 @@ impl CallbackClient {
     /// Returns the key if it is known already.
     pub fn known_key(&self) -> Option<Arc<CallbackKey>> {
         self.keys.load().0.first().map(|(_, key)| Arc::clone(key))
+    }
+
+    /// Waits until a key is known, for at most `patience`, and returns whether one is. It makes no
+    /// call: the key is fetched at the start and at intervals, so that no request of a stranger
+    /// costs a call to a control plane.
+    pub async fn await_key(&self, patience: Duration) -> bool {
+        // The secret of session tickets is known as soon as a key is.
+        let mut tickets = self.tickets.subscribe();
+        let known = tickets.wait_for(Option::is_some);
+        matches!(tokio::time::timeout(patience, known).await, Ok(Ok(_)))
     }
 
     /// Returns the first result of `open`, which is called with each key known so far until it
@@ -156,8 +171,13 @@ impl CallbackClient {
         received: ReceivedCallback,
         deadline: Instant,
     ) -> Result<(), HandOverError> {
+        // A server never repeats a callback that it signs, so the edge waits for space for as long as
+        // the server waits. Other callbacks are repeated, or were made by anybody.
+        let is_signed = received.form != CallbackForm::Get;
         let request = accept_request(state, received);
+        let mut pause = PAUSE;
         loop {
+            let mut failure = HandOverError::Unavailable;
             for index in 0..self.planes.len() {
                 let left = deadline.saturating_duration_since(clock::now());
                 let mut client = self.client(index);
@@ -171,13 +191,23 @@ impl CallbackClient {
                         warn!(reason = status.message(), "a callback is refused");
                         return Err(HandOverError::Refused);
                     }
+                    // Every replica counts the same callbacks, so no other one is asked.
+                    Err(status) if status.code() == tonic::Code::ResourceExhausted => {
+                        debug!(reason = status.message(), "a callback has no share");
+                        failure = HandOverError::NoShare;
+                        break;
+                    }
                     Err(status) => debug!(code = ?status.code(), "a control plane did not take a callback"),
                 }
             }
-            if clock::now() + PAUSE >= deadline {
-                return Err(HandOverError::Unavailable);
+            if failure == HandOverError::NoShare {
+                pause = (pause * 2).min(LONG_PAUSE);
             }
-            tokio::time::sleep(PAUSE).await;
+            let gives_up = failure == HandOverError::NoShare && !is_signed;
+            if gives_up || clock::now() + pause >= deadline {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

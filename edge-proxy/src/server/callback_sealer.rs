@@ -19,6 +19,18 @@ use crate::{
     core::callbacks::{AddressBinding, CallbackAddresses},
 };
 
+/// The longest wait for the first key, right after the start.
+const FIRST_KEY: Duration = Duration::from_secs(5);
+
+/// The reason why an address of a callback was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum UnopenedAddress {
+    /// No key of this edge opens it: it is forged, or its key is lost.
+    Foreign,
+    /// This edge has no key yet.
+    NoKey,
+}
+
 /// Seals and opens the addresses of callbacks.
 #[derive(Debug)]
 pub(crate) struct CallbackSealer {
@@ -77,13 +89,20 @@ impl CallbackSealer {
         marks.any(|mark| self.planes.by_any_key(|key| (key.mark() == mark).then_some(())).is_some())
     }
 
-    /// Returns the state that `open` finds in an address, by any key that this edge knows.
-    pub(in crate::server) async fn opened<T>(&self, open: impl Fn(&CallbackKey) -> Option<T>) -> Option<T> {
-        if let Some(state) = self.planes.by_any_key(&open) {
-            return Some(state);
+    /// Returns the state that `open` finds in an address, by any key that this edge knows. The
+    /// address is judged by these keys alone, without a call to a control plane: anybody can invent
+    /// addresses.
+    ///
+    /// # Errors
+    /// The address is not one of this fleet, or this edge has just started and knows no key yet.
+    pub(in crate::server) async fn opened<T>(
+        &self,
+        open: impl Fn(&CallbackKey) -> Option<T>,
+    ) -> Result<T, UnopenedAddress> {
+        if !self.planes.await_key(FIRST_KEY).await {
+            return Err(UnopenedAddress::NoKey);
         }
-        // The address is forged, or sealed with the key of a store that was created a moment ago.
-        self.planes.fetch_key().await.and_then(|key| open(&key))
+        self.planes.by_any_key(open).ok_or(UnopenedAddress::Foreign)
     }
 
     /// Returns the wall clock time by which addresses expire, in milliseconds since 1970.

@@ -3,9 +3,11 @@
 mod callbacks;
 mod dial_in;
 mod events;
+mod hand_overs;
 mod server_answer;
 
 pub(in crate::server) use callbacks::CallbackReceiver;
 pub(in crate::server) use dial_in::DialInReceiver;
 pub(in crate::server) use events::EventReceiver;
+pub(in crate::server) use hand_overs::HandOverShares;
 pub(in crate::server) use server_answer::HandOverLimits;

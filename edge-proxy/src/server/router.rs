@@ -1,6 +1,10 @@
 //! The router: it knows every handler and gives each request to one of them. No handler knows the router.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -24,7 +28,7 @@ use super::{
         recordings::RecordingCalls,
     },
     fleet::{meeting_locator::MeetingLocator, server_calls::ServerCalls, survey::FleetSurvey},
-    inbound::{CallbackReceiver, DialInReceiver, EventReceiver, HandOverLimits},
+    inbound::{CallbackReceiver, DialInReceiver, EventReceiver, HandOverLimits, HandOverShares},
     reply::CallReply,
     request::{RequestVerifier, VerifiedRequest, named_call, served_call},
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
@@ -140,6 +144,8 @@ impl RequestRouter {
                 cell: Arc::clone(&cell),
                 limits,
                 bytes: bytes.clone(),
+                shares: HandOverShares::default(),
+                warnings: Mutex::default(),
                 metrics: metrics.clone(),
             }
         });

@@ -353,3 +353,76 @@ async fn without_a_public_url_addresses_pass_through_as_they_are() {
     let call = cluster.sims[0].calls().into_iter().find(|call| call.name == "create").expect("was called");
     assert!(call.query.contains("app.test") && !call.query.contains("meetingEndedURL"), "{}", call.query);
 }
+
+/// Each request to an invented address once cost a call to every control plane.
+#[tokio::test]
+async fn an_invented_address_costs_no_call_to_a_control_plane() {
+    let (cluster, _forwarder) = reachable().await;
+    let end = address(CallbackKind::Ended, 4_000_000_000_000);
+    assert_eq!(cluster.client.get(&end).await.status, 200, "the key is known from here on");
+    let keys = || cluster.plane.count(|heard| matches!(heard, Heard::CallbackKey));
+    let before = (keys(), handed_over(&cluster.plane).len(), tokio::time::Instant::now());
+    for number in 0..200 {
+        for path in
+            [format!("{end}{number}"), format!("/usher/callback/h{number}"), "/usher/callback/1x".into()]
+        {
+            let answer = cluster.client.send("POST", &path, &[], "x").await;
+            assert_eq!(answer.status, 404, "{path}");
+        }
+    }
+    assert_eq!(handed_over(&cluster.plane).len(), before.1);
+    // The edge fetches the key itself every few seconds.
+    let own = usize::try_from(before.2.elapsed().as_secs() / 5).expect("is small") + 1;
+    assert!(keys() - before.0 <= own, "{} calls for the key", keys() - before.0);
+}
+
+/// 1,144 unsigned requests of 60 KiB each once filled the queue of all tenants.
+#[tokio::test]
+async fn what_a_caller_appends_to_an_address_is_bounded() {
+    let (cluster, _forwarder) = reachable().await;
+    for kind in [CallbackKind::EndedMeta, CallbackKind::Other] {
+        let end = address(kind, 4_000_000_000_000);
+        let longest = format!("recordingmarks=false&meetingID={}", encode(&"東".repeat(256)));
+        assert_eq!(cluster.client.get(&format!("{end}?{longest}")).await.status, 200, "a server's own");
+        let too_long = format!("{end}?n={}", "x".repeat(5000));
+        assert_eq!(cluster.client.get(&too_long).await.status, 414);
+    }
+    assert_eq!(handed_over(&cluster.plane).len(), 2);
+}
+
+#[tokio::test]
+async fn a_tenant_without_a_share_is_told_at_once_and_others_are_not_affected() {
+    let (cluster, _forwarder) = reachable().await;
+    cluster.plane.refuse_share("school");
+    let school = |kind| {
+        let state = CallbackState {
+            meeting: usher_model::meeting::MeetingKey::new(
+                usher_model::id::TenantId::parse("school").expect("is an id"),
+                key("room").meeting,
+            ),
+            server: usher_model::id::ServerId::parse("s0").expect("is an id"),
+            kind,
+            parameter: None,
+            url: Some("https://school.test/cb".into()),
+            expires_ms: 4_000_000_000_000,
+        };
+        let sealer = CallbackKey::parse(&CallbackKey::encode([5; 32])).expect("is a key");
+        format!("/usher/callback/{}", sealer.seal(&state, [4; 12]))
+    };
+    let refused = cluster.client.get(&school(CallbackKind::Other)).await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(handed_over(&cluster.plane).len(), 1, "the control plane is asked once");
+    assert!((cluster.metric("usher_edge_shed_total{reason=\"callback_share\"}") - 1.0).abs() < 0.1);
+    let token = {
+        let claims = serde_json::json!({ "meeting_id": "room", "record_id": "r" });
+        jwt::sign_claims(claims.as_object().expect("is one"), &Secret::new("server-secret-0")).expect("signs")
+    };
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let ready = address(CallbackKind::RecordingReady, 4_000_000_000_000);
+    let body = format!("signed_parameters={token}");
+    assert_eq!(cluster.client.send("POST", &ready, &form, body.clone()).await.status, 200);
+    // A server never repeats a callback that it signs: the edge tries for as long as the server waits.
+    let signed = cluster.client.send("POST", &school(CallbackKind::RecordingReady), &form, body).await;
+    assert_eq!(signed.status, 429);
+}

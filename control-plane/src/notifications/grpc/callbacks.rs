@@ -15,7 +15,7 @@ use crate::{
     grpc::{deadline, status::RpcRefusal},
     notifications::{
         rules::{
-            delivery::{Delivery, DeliveryForm},
+            delivery::{Delivery, DeliveryForm, shares::SpaceRefusal},
             ids::DeliveryId,
         },
         tasks::{
@@ -141,7 +141,13 @@ fn delivery(
 pub(crate) fn refusal(error: DeliveryError) -> RpcRefusal {
     match error {
         DeliveryError::Store(error) => RpcRefusal::store(&error),
-        DeliveryError::Full(_) => RpcRefusal::retry("TOO_MANY_DELIVERIES", error.to_string()),
+        DeliveryError::NoSpace(SpaceRefusal::Full) => {
+            RpcRefusal::retry("TOO_MANY_DELIVERIES", error.to_string())
+        }
+        // No other replica has space either.
+        DeliveryError::NoSpace(_) => {
+            RpcRefusal::Exhausted { reason: "DELIVERY_SHARE", problem: error.to_string() }
+        }
         DeliveryError::NotFound => RpcRefusal::NotFound { kind: "delivery", name: String::new() },
         DeliveryError::Changed => RpcRefusal::Conflict(error.to_string()),
     }

@@ -10,7 +10,7 @@ use prometheus_client::{
 use usher_model::callback::CallbackKind;
 
 use crate::{
-    notifications::rules::delivery::TryOutcome,
+    notifications::rules::delivery::{TryOutcome, shares::SpaceRefusal},
     ops::labels::{OutcomeLabel, whole},
 };
 
@@ -20,11 +20,17 @@ pub struct KindLabel {
     kind: &'static str,
 }
 
+/// The label `reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    reason: &'static str,
+}
+
 /// The metrics of callbacks; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryMetrics {
     accepted: Family<KindLabel, Counter>,
-    turned_away: Counter,
+    turned_away: Family<ReasonLabel, Counter>,
     tries: Family<OutcomeLabel, Counter>,
     ended: Family<OutcomeLabel, Counter>,
     waiting: Gauge,
@@ -40,7 +46,7 @@ impl DeliveryMetrics {
         registry.register("usher_deliveries_accepted", help, metrics.accepted.clone());
         registry.register(
             "usher_deliveries_turned_away",
-            "Callbacks not accepted because too much waits",
+            "Deliveries not accepted because too much waits, by the share that is exhausted",
             metrics.turned_away.clone(),
         );
         registry.register("usher_delivery_tries", "Tries by outcome", metrics.tries.clone());
@@ -60,9 +66,9 @@ impl DeliveryMetrics {
         self.accepted.get_or_create(&KindLabel { kind: kind.name() }).inc();
     }
 
-    /// Counts a callback that was refused for lack of space.
-    pub fn turned_away(&self) {
-        self.turned_away.inc();
+    /// Counts a delivery that was refused for lack of space.
+    pub fn turned_away(&self, refusal: SpaceRefusal) {
+        self.turned_away.get_or_create(&ReasonLabel { reason: refusal.name() }).inc();
     }
 
     /// Counts an attempt.

@@ -19,6 +19,7 @@
 
 pub mod address;
 mod queue;
+pub mod shares;
 
 use std::{fmt, time::Duration};
 

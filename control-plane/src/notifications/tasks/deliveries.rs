@@ -4,19 +4,25 @@
 mod index;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tracing::{debug, info, warn};
 use usher_model::settings::CallbackSettings;
-use usher_runtime::clock::WallClock;
+use usher_runtime::{
+    clock::{self, WallClock},
+    repeated_warnings::RepeatedWarnings,
+};
 
-use self::index::DeliveryIndex;
+use self::index::{DeliveryIndex, SpaceReservation};
 pub use self::{index::WaitingDelivery, worker::DeliveryWorker};
 use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{Delivery, DeliveryForm},
+            delivery::{Delivery, DeliveryForm, shares::SpaceRefusal},
             ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, encode, path},
@@ -36,9 +42,9 @@ pub enum DeliveryError {
     /// The store did not take the write or is unreachable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The waiting callbacks have reached their limit.
-    #[error("{0} bytes of callbacks wait already")]
-    Full(u64),
+    /// The waiting deliveries leave no space.
+    #[error(transparent)]
+    NoSpace(#[from] SpaceRefusal),
     /// No delivery of that name exists.
     #[error("there is no such delivery")]
     NotFound,
@@ -55,6 +61,7 @@ pub struct DeliveryBook {
     wall: WallClock,
     max_waiting: u64,
     metrics: DeliveryMetrics,
+    warnings: Arc<Mutex<RepeatedWarnings>>,
 }
 
 impl DeliveryBook {
@@ -65,7 +72,14 @@ impl DeliveryBook {
         settings: &CallbackSettings,
         metrics: DeliveryMetrics,
     ) -> Self {
-        Self { store, book: DeliveryIndex::default(), wall, max_waiting: settings.max_waiting, metrics }
+        Self {
+            store,
+            book: DeliveryIndex::default(),
+            wall,
+            max_waiting: settings.max_waiting,
+            metrics,
+            warnings: Arc::default(),
+        }
     }
 
     /// Writes a callback. After the return it is delivered or expires. A callback of the same id
@@ -80,11 +94,11 @@ impl DeliveryBook {
     /// The callback may or may not be written. The same id can be sent again.
     pub async fn accept(&self, id: &DeliveryId, delivery: &Delivery) -> Result<(), DeliveryError> {
         let value = encode(delivery, None);
-        let waiting = self.book.bytes();
-        if waiting + value.len() as u64 > self.max_waiting {
-            self.metrics.turned_away();
-            return Err(DeliveryError::Full(waiting));
-        }
+        // A repeated callback needs no further space.
+        let _space = match self.book.contains(id) {
+            true => None,
+            false => Some(self.space(delivery, value.len())?),
+        };
         let key = path(id);
         for _ in 0..TRIES {
             let guards = vec![TxnGuard::Absent(key.clone())];
@@ -98,6 +112,18 @@ impl DeliveryBook {
             }
         }
         Err(DeliveryError::Changed)
+    }
+
+    /// Reserves the space of a new delivery.
+    fn space(&self, delivery: &Delivery, size: usize) -> Result<SpaceReservation, SpaceRefusal> {
+        self.book.reserve(delivery, size, self.max_waiting).inspect_err(|refusal| {
+            let (tenant, kind, reason) = (&delivery.meeting.tenant, delivery.kind.name(), refusal.name());
+            self.metrics.turned_away(*refusal);
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(held_back) = warnings.admit(reason, clock::now()) {
+                warn!(%tenant, kind, reason, held_back, "no space for a delivery");
+            }
+        })
     }
 
     /// Notes that a stored delivery was repeated; `false` if it has ended or changed meanwhile.
@@ -125,14 +151,17 @@ impl DeliveryBook {
         events: Vec<(DeliveryId, Delivery)>,
     ) -> Result<(usize, usize), DeliveryError> {
         let (mut txns, mut size, mut accepted, mut turned_away) = (Vec::new(), 0, 0, 0);
+        let mut space = Vec::new();
         for (id, delivery) in events {
             let value = encode(&delivery, None);
-            let (of_tenant, of_all) = self.book.event_bytes(&delivery.meeting.tenant);
-            if of_tenant > self.max_waiting / 4 || of_all > self.max_waiting / 2 {
-                warn!(tenant = %delivery.meeting.tenant, "event dropped, too many wait for its application");
-                self.metrics.turned_away();
-                turned_away += 1;
-                continue;
+            if !self.book.contains(&id) {
+                match self.space(&delivery, value.len()) {
+                    Ok(reserved) => space.push(reserved),
+                    Err(_) => {
+                        turned_away += 1;
+                        continue;
+                    }
+                }
             }
             if size + value.len() > EVENTS_AT_ONCE {
                 self.store.commit(std::mem::take(&mut txns)).await?;

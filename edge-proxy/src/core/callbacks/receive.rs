@@ -15,6 +15,11 @@ use usher_model::{
     scope::TenantScope,
 };
 
+/// The longest text that a caller may append to an address, in bytes. A server appends
+/// `recordingmarks` and a `meetingID`, which has at most 256 characters, or 3,072 bytes encoded. No
+/// server signs the text, and each byte of it is stored.
+const APPENDED_MAX: usize = 4096;
+
 /// A request to a callback address of the edges.
 #[derive(Debug, Clone, Copy)]
 pub struct CallbackRequest<'r> {
@@ -62,6 +67,9 @@ pub enum CallbackRejection {
     /// A required field is missing or unreadable.
     #[error("the callback cannot be read")]
     Malformed,
+    /// The text that the caller appended to the address is too long.
+    #[error("the text that is appended to the address is too long")]
+    TooLong,
 }
 
 /// Verifies a callback. `secrets` are those of the servers, the likeliest first.
@@ -80,6 +88,9 @@ pub fn receive<'s>(
     match state.kind {
         CallbackKind::Ended if get => Ok(ReceivedCallback { form: CallbackForm::Get, url, body: Vec::new() }),
         CallbackKind::EndedMeta | CallbackKind::Other if get => {
+            if request.query.len() > APPENDED_MAX {
+                return Err(CallbackRejection::TooLong);
+            }
             let url = with_query(&url, &own_query(request.query, &scope));
             Ok(ReceivedCallback { form: CallbackForm::Get, url, body: Vec::new() })
         }

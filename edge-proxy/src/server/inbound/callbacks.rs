@@ -2,26 +2,35 @@
 //! again. BBB servers send an end callback again for some minutes, and other callbacks never (wire-contract
 //! 6), so that the edge itself tries for as long as a server waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_bbb::secret::Secret;
-use usher_model::{callback::HookState, id::ServerId};
+use usher_model::{
+    callback::{CallbackState, HookState},
+    id::ServerId,
+};
+use usher_runtime::{clock, repeated_warnings::RepeatedWarnings};
 
 use super::{
     events::EventReceiver,
-    server_answer::{HandOverLimits, answer, not_taken, unread},
+    hand_overs::HandOverShares,
+    server_answer::{HandOverLimits, answer, not_taken, unopened, unread},
 };
 use crate::{
     control::{
         callbacks::{CallbackClient, HandOverError},
         table_cell::TableCell,
     },
-    core::admission::{ByteBudget, ByteOwner},
-    core::callbacks::{CallbackRejection, CallbackRequest, bearer, receive, sealed},
+    core::{
+        admission::{ByteBudget, ByteOwner, ShedReason},
+        callbacks::{
+            CallbackForm, CallbackRejection, CallbackRequest, ReceivedCallback, bearer, receive, sealed,
+        },
+    },
     metrics::RequestMetrics,
     server::{admission::body::read_small, callback_sealer::CallbackSealer, transport::HttpResponse},
 };
@@ -35,6 +44,8 @@ pub(in crate::server) struct CallbackReceiver {
     pub(in crate::server) events: EventReceiver,
     pub(in crate::server) limits: HandOverLimits,
     pub(in crate::server) bytes: ByteBudget,
+    pub(in crate::server) shares: HandOverShares,
+    pub(in crate::server) warnings: Mutex<RepeatedWarnings>,
     pub(in crate::server) metrics: RequestMetrics,
 }
 
@@ -67,7 +78,7 @@ impl CallbackReceiver {
             return self.events.take(sealed, &parts, body).await;
         }
         let opened = self.addresses.opened(|key| key.open(sealed).ok());
-        let state = opened.await.ok_or(StatusCode::NOT_FOUND)?;
+        let state = opened.await.map_err(unopened)?;
         let (now_ms, limits) = (self.addresses.now_ms(), self.limits.body);
         if state.expires_ms < now_ms {
             return Err(StatusCode::GONE);
@@ -96,15 +107,48 @@ impl CallbackReceiver {
                 CallbackRejection::Method => StatusCode::METHOD_NOT_ALLOWED,
                 CallbackRejection::Signature => StatusCode::UNAUTHORIZED,
                 CallbackRejection::Malformed => StatusCode::BAD_REQUEST,
+                CallbackRejection::TooLong => StatusCode::URI_TOO_LONG,
             }
         })?;
-        let taken = self.planes.accept(&state, received, self.limits.deadline()).await;
+        let taken = self.hand_over(sealed, &state, received).await;
         taken.map_err(|error| {
-            if error == HandOverError::Unavailable {
-                warn!(meeting = %state.meeting, kind = state.kind.name(), "no control plane takes a callback");
+            match error {
+                HandOverError::Unavailable => {
+                    warn!(meeting = %state.meeting, kind = state.kind.name(), "no control plane takes a callback");
+                }
+                HandOverError::NoShare => self.count_no_share(&state),
+                HandOverError::Refused => {}
             }
             not_taken(error)
         })
+    }
+
+    async fn hand_over(
+        &self,
+        sealed: &str,
+        state: &CallbackState,
+        received: ReceivedCallback,
+    ) -> Result<(), HandOverError> {
+        let (tenant, deadline) = (&state.meeting.tenant, self.limits.deadline());
+        let permit = match received.form {
+            CallbackForm::Get => self.shares.begin(tenant, sealed),
+            CallbackForm::SignedForm | CallbackForm::BearerJson => {
+                self.shares.wait(tenant, sealed, deadline).await
+            }
+        };
+        let _permit = permit.ok_or(HandOverError::NoShare)?;
+        self.planes.accept(state, received, deadline).await
+    }
+
+    /// Counts and logs that a tenant or an address has used up its share, with pauses: whoever reads an address
+    /// can call it without end.
+    fn count_no_share(&self, state: &CallbackState) {
+        self.metrics.shed.count(ShedReason::CallbackShare);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held_back) = warnings.admit(state.kind.name(), clock::now()) {
+            let (meeting, kind) = (&state.meeting, state.kind.name());
+            warn!(%meeting, kind, held_back, "a callback is not taken: its tenant or address has no share left");
+        }
     }
 
     /// Returns the secret of the server that was given the address first, then those of all others:

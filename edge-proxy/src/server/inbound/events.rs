@@ -8,7 +8,7 @@ use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_model::callback::HookState;
 
-use super::server_answer::{HandOverLimits, not_taken, unread};
+use super::server_answer::{HandOverLimits, not_taken, unopened, unread};
 use crate::{
     control::{hooks::HookClient, table_cell::TableCell},
     core::{
@@ -52,7 +52,7 @@ impl EventReceiver {
             let url = state.url(key);
             Some((state, url))
         });
-        let (HookState { server, raw, .. }, url) = opened.await.ok_or(StatusCode::NOT_FOUND)?;
+        let (HookState { server, raw, .. }, url) = opened.await.map_err(unopened)?;
         let table = self.cell.load_full().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         // A server that has left the fleet removes the hook after enough answers with 404.
         let secret = table.server(&server).ok_or(StatusCode::NOT_FOUND)?.secret.clone();

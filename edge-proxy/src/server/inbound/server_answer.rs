@@ -13,6 +13,7 @@ use crate::{
     metrics::RequestMetrics,
     server::{
         admission::{BodyLimits, body::BodyError},
+        callback_sealer::UnopenedAddress,
         transport::HttpResponse,
     },
 };
@@ -39,7 +40,16 @@ impl HandOverLimits {
 pub(super) fn not_taken(error: HandOverError) -> StatusCode {
     match error {
         HandOverError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        HandOverError::NoShare => StatusCode::TOO_MANY_REQUESTS,
         HandOverError::Refused => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Returns the status for a call to an address that was not opened.
+pub(super) fn unopened(reason: UnopenedAddress) -> StatusCode {
+    match reason {
+        UnopenedAddress::Foreign => StatusCode::NOT_FOUND,
+        UnopenedAddress::NoKey => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -67,7 +77,7 @@ pub(super) fn answer(status: StatusCode) -> HttpResponse {
     let mut response = HttpResponse::new(Full::default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     response

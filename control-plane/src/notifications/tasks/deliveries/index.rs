@@ -7,12 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use tracing::error;
-use usher_model::id::TenantId;
 
 use crate::{
     notifications::{
         rules::{
-            delivery::{Delivery, StoredDelivery},
+            delivery::{
+                Delivery, StoredDelivery,
+                shares::{SpaceClaim, SpaceLedger, SpaceRefusal},
+            },
             ids::{DeliveryId, HookId},
         },
         store::deliveries::{decode, id_of},
@@ -37,38 +39,44 @@ struct HeldDelivery {
     created: u64,
     modified: u64,
     delivery: Delivery,
+    claim: SpaceClaim,
 }
 
 #[derive(Debug, Default)]
 struct IndexState {
     held: BTreeMap<DeliveryId, HeldDelivery>,
     bytes: u64,
-    /// Bytes of each tenant's events for hooks.
-    event_bytes: BTreeMap<TenantId, u64>,
+    /// The space that the held deliveries take, and those that are being written.
+    space: SpaceLedger,
 }
 
 impl IndexState {
     fn insert(&mut self, id: DeliveryId, held: HeldDelivery) {
         self.remove(&id);
-        let size = held.value.len() as u64;
-        self.bytes += size;
-        if held.delivery.hook.is_some() {
-            *self.event_bytes.entry(held.delivery.meeting.tenant.clone()).or_default() += size;
-        }
+        self.bytes += held.value.len() as u64;
+        self.space.add(&held.claim);
         self.held.insert(id, held);
     }
 
     fn remove(&mut self, id: &DeliveryId) {
         let Some(old) = self.held.remove(id) else { return };
-        let size = old.value.len() as u64;
-        self.bytes -= size;
-        let tenant = &old.delivery.meeting.tenant;
-        if let Some(bytes) = self.event_bytes.get_mut(tenant).filter(|_| old.delivery.hook.is_some()) {
-            *bytes -= size;
-            if *bytes == 0 {
-                self.event_bytes.remove(tenant);
-            }
-        }
+        self.bytes -= old.value.len() as u64;
+        self.space.remove(&old.claim);
+    }
+}
+
+/// The space of a delivery that is being written. It is given back when the write has ended: then
+/// the delivery itself takes the space, or nothing does.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct SpaceReservation {
+    index: DeliveryIndex,
+    claim: SpaceClaim,
+}
+
+impl Drop for SpaceReservation {
+    fn drop(&mut self) {
+        self.index.lock().space.remove(&self.claim);
     }
 }
 
@@ -97,6 +105,7 @@ impl DeliveryIndex {
             retries_asked: delivery.retries_asked,
         };
         let held = HeldDelivery {
+            claim: SpaceClaim::of(&delivery, entry.value.len()),
             value: entry.value.clone(),
             created: entry.create_revision,
             modified: entry.mod_revision,
@@ -115,7 +124,10 @@ impl DeliveryIndex {
 
     /// Removes all deliveries before a new listing.
     pub(super) fn clear(&self) {
-        *self.lock() = IndexState::default();
+        let mut state = self.lock();
+        // Deliveries that are being written keep their space.
+        let held: Vec<DeliveryId> = state.held.keys().cloned().collect();
+        held.iter().for_each(|id| state.remove(id));
     }
 
     pub(super) fn contains(&self, id: &DeliveryId) -> bool {
@@ -142,10 +154,20 @@ impl DeliveryIndex {
         self.lock().bytes
     }
 
-    /// Returns the bytes of the waiting events, of one tenant and of all.
-    pub(super) fn event_bytes(&self, tenant: &TenantId) -> (u64, u64) {
-        let pages = self.lock();
-        (pages.event_bytes.get(tenant).copied().unwrap_or(0), pages.event_bytes.values().sum())
+    /// Reserves the space of a delivery that has `size` bytes, where all deliveries may take
+    /// `limit`.
+    ///
+    /// # Errors
+    /// Returns the share that is exhausted.
+    pub(super) fn reserve(
+        &self,
+        delivery: &Delivery,
+        size: usize,
+        limit: u64,
+    ) -> Result<SpaceReservation, SpaceRefusal> {
+        let claim = SpaceClaim::of(delivery, size);
+        self.lock().space.claim(&claim, limit)?;
+        Ok(SpaceReservation { index: self.clone(), claim })
     }
 
     /// Returns the deliveries of a hook, each with the revision that last changed it.
