@@ -2,6 +2,7 @@
 //! contain a secret, checksum or query.
 
 mod hooks;
+mod names;
 mod sample;
 
 use std::{
@@ -23,7 +24,7 @@ use usher_model::{
     server::{Server, ServerSample},
     settings::Settings,
 };
-use usher_runtime::pending::PendingCalls;
+use usher_runtime::{names::NameResolver, pending::PendingCalls};
 
 use crate::ports::{BbbCallError, BbbServers, EndCallOutcome};
 
@@ -60,6 +61,7 @@ impl BbbClient {
             .referer(false)
             .no_proxy()
             .tcp_nodelay(true)
+            .dns_resolver(names::ServerNames::new(NameResolver::system()))
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {

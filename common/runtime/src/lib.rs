@@ -7,6 +7,7 @@ pub mod config;
 pub mod descriptors;
 pub mod memory;
 pub mod metrics;
+pub mod names;
 pub mod ops;
 pub mod pending;
 pub mod program;

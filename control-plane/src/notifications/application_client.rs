@@ -1,9 +1,9 @@
 //! Applications over HTTP. Each attempt is signed anew and has a deadline. Addresses that
-//! [`AllowedAddresses`] refuses, and the fleet's own edges, are never called. The name is resolved
-//! for each connection, and the connection goes to exactly the checked addresses; redirects are
-//! followed here, and checked like the first address.
+//! [`AllowedAddresses`] refuses, and the fleet's own edges, are never called. The addresses of a name
+//! are checked for each connection, and the connection goes to exactly the checked ones; redirects
+//! are followed here, and checked like the first address.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use http::{Method, StatusCode, header};
@@ -18,7 +18,7 @@ use usher_model::{
     callback::{MARK_HEADER, jwt, webhook},
     settings::CallbackSettings,
 };
-use usher_runtime::pending::PendingCalls;
+use usher_runtime::{names::NameResolver, pending::PendingCalls};
 
 use crate::notifications::{
     ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
@@ -63,18 +63,20 @@ pub struct ApplicationClient {
 #[error("the address is not public, and callbacks.allow does not list it")]
 struct ForbiddenAddress;
 
-/// Resolves names, and returns the allowed addresses only.
-struct CheckedResolver(Arc<AllowedAddresses>);
+/// Resolves names, and returns the allowed addresses only. The addresses are checked for each
+/// connection, whether they were resolved now or before.
+struct CheckedResolver {
+    names: NameResolver,
+    allowed: Arc<AllowedAddresses>,
+}
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.0);
+        let (names, allowed) = (self.names.clone(), Arc::clone(&self.allowed));
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
-            }
-            let good: Vec<SocketAddr> = found.into_iter().filter(|at| allowed.permits(at.ip())).collect();
+            let found = names.resolve(name.as_str()).await?;
+            let good = found.iter().filter(|address| allowed.permits(**address));
+            let good: Vec<SocketAddr> = good.map(|address| SocketAddr::new(*address, 0)).collect();
             if good.is_empty() {
                 return Err(ForbiddenAddress.into());
             }
@@ -98,7 +100,7 @@ impl ApplicationClient {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(CheckedResolver(Arc::clone(&allowed)))
+            .dns_resolver(CheckedResolver { names: NameResolver::system(), allowed: Arc::clone(&allowed) })
             .referer(false)
             .no_proxy() // a proxy would resolve the name anew
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))

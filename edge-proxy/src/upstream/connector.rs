@@ -2,16 +2,22 @@
 
 use std::{
     io,
+    net::SocketAddr,
     task::{Context, Poll},
     time::Duration,
+    vec,
 };
 
 use futures::{FutureExt, future::BoxFuture};
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, dns::Name},
+    rt::TokioIo,
+};
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
+use usher_runtime::names::{NameError, NameResolver};
 
 /// The system's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +28,14 @@ pub struct ConnectorError(#[from] io::Error);
 /// counts as unreachable (C2).
 #[derive(Clone, Debug)]
 pub(super) struct ServerConnector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<HttpConnector<ServerNames>>,
     timeout: Duration,
 }
 
 impl ServerConnector {
     /// Makes a connector. Connecting and the TLS handshake together may take `timeout`.
     pub(super) fn new(timeout: Duration) -> Result<Self, ConnectorError> {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(ServerNames(NameResolver::system()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
@@ -39,6 +45,31 @@ impl ServerConnector {
             .enable_http1()
             .wrap_connector(tcp);
         Ok(Self { inner, timeout })
+    }
+}
+
+/// The addresses of servers by name. The connector itself reads literal addresses.
+#[derive(Clone, Debug)]
+struct ServerNames(NameResolver);
+
+impl Service<Name> for ServerNames {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = NameError;
+    type Future = BoxFuture<'static, Result<Self::Response, NameError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NameError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let names = self.0.clone();
+        async move {
+            let addresses = names.resolve(name.as_str()).await?;
+            // The connector sets the port of the URL.
+            let addresses = addresses.iter().map(|address| SocketAddr::new(*address, 0));
+            Ok(addresses.collect::<Vec<_>>().into_iter())
+        }
+        .boxed()
     }
 }
 
