@@ -89,6 +89,9 @@ pub struct MeetingRecord {
     /// Whether the meeting is a breakout room that its application created. It is on the server of its parent, its
     /// users are load of the parent, and limits do not count it as a meeting (ADR 15).
     pub breakout: bool,
+    /// Whether a poll listed the meeting before the server answered its create: the create is under way, and takes
+    /// one of the places of its server (F5). It says nothing about the route of the meeting.
+    pub unanswered: bool,
 }
 
 impl MeetingRecord {

@@ -210,7 +210,10 @@ impl<'a> PlanDraft<'a> {
         let state = RecordState::Active { internal_id, create_time_ms };
         self.guard_arrival(&server);
         self.remove_zombie(&zombie);
-        self.set_record(key, MeetingRecord { state, server, token: String::new(), ..pending.clone() });
+        self.set_record(
+            key,
+            MeetingRecord { state, server, token: String::new(), unanswered: false, ..pending.clone() },
+        );
     }
 
     /// Sets the write of a key. A later write replaces an earlier one: a transaction may write a key once.

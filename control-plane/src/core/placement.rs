@@ -327,7 +327,7 @@ impl ServerChooser<'_> {
         Some(CandidateScore {
             value: known + waiting.users as f64 * per_user,
             step: self.floor * per_user,
-            full: server.pending() + waiting.creates >= self.settings().max_inflight_creates,
+            full: server.unanswered() + waiting.creates >= self.settings().max_inflight_creates,
             tie: mix(self.seed, server.tie_seed),
             server,
         })

@@ -238,6 +238,7 @@ pub(crate) fn record(server: &str, instance: &str) -> MeetingRecord {
         size_hint: 0,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     }
 }
 

@@ -208,6 +208,7 @@ fn record() -> impl Strategy<Value = MeetingRecord> {
                 size_hint,
                 voice_bridge,
                 breakout,
+                unanswered: false,
             }
         },
     )

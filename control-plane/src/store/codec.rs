@@ -186,7 +186,7 @@ fn known_fields(key: &FleetKey) -> u32 {
         FleetKey::Voice(_) => 3,
         FleetKey::Zombie(_) => 5,
         FleetKey::Tenant(_) => 12,
-        FleetKey::Record(_) => 11,
+        FleetKey::Record(_) => 12,
     }
 }
 

@@ -148,6 +148,7 @@ fn record(rec: Rec) -> MeetingRecord {
         size_hint: 0,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     }
 }
 

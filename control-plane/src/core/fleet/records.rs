@@ -22,8 +22,10 @@ pub struct RecordEntry {
     /// Users that the record adds to its server's load because the last sample cannot contain its
     /// meeting.
     pub(super) reserved: u32,
-    /// Whether the record is counted among the pending creates of its server.
+    /// Whether the record is counted among the PENDING records of its server.
     pub(super) pending: bool,
+    /// Whether the record is counted among the creates that its server has not answered.
+    pub(super) unanswered: bool,
 }
 
 /// The index of all records.
@@ -68,7 +70,14 @@ impl RecordIndex {
             });
             let placed_at = same.map_or(now, |old| old.placed_at);
             self.on.entry(stored.value.server.clone()).or_default().insert(key.clone());
-            let entry = RecordEntry { stored, placed_at, changed_at: now, reserved: 0, pending: false };
+            let entry = RecordEntry {
+                stored,
+                placed_at,
+                changed_at: now,
+                reserved: 0,
+                pending: false,
+                unanswered: false,
+            };
             self.all.insert(key.clone(), entry);
         }
         old

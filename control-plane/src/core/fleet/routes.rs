@@ -10,7 +10,7 @@ use usher_model::{
     server::{Health, Server},
 };
 
-use super::{Fleet, FleetServer, Touched};
+use super::{Fleet, FleetServer, RecordEntry, Touched};
 use crate::core::{load, plan::Stored, policy::Policy};
 
 impl Fleet {
@@ -30,31 +30,46 @@ impl Fleet {
         if let Some(instance) = old.as_ref().and_then(|old| old.stored.value.state.internal_id()) {
             self.ended.remember(instance, key, now);
         }
-        if let Some(old) = old
+        if let Some(old) = &old
             && let Some(server) = self.servers.get_mut(&old.stored.value.server)
         {
             server.reserved -= u64::from(old.reserved);
             server.pending -= u32::from(old.pending);
-            if old.pending {
-                server.moved_at = Some(now);
-            }
+            server.unanswered -= u32::from(old.unanswered);
         }
-        if let Some(entry) = self.records.get_mut(key)
+        let new = self.records.get_mut(key);
+        if let Some(entry) = new
             && let Some(server) = self.servers.get_mut(&entry.stored.value.server)
         {
             count(server, key, entry, &self.policy, now);
-            if entry.pending {
+        }
+        self.note_answers(old.as_ref(), key, now);
+    }
+
+    /// Notes on the servers of `old` and of the present record that a create was sent or answered.
+    /// A create whose meeting a poll has listed is still the same create.
+    fn note_answers(&mut self, old: Option<&RecordEntry>, key: &MeetingKey, now: Instant) {
+        let sent = |entry: &RecordEntry| {
+            let record = &entry.stored.value;
+            entry.unanswered.then(|| (record.server.clone(), record.token.clone()))
+        };
+        let (before, after) = (old.and_then(sent), self.records.get(key).and_then(sent));
+        if before == after {
+            return;
+        }
+        for (id, _) in [before, after].into_iter().flatten() {
+            if let Some(server) = self.servers.get_mut(&id) {
                 server.moved_at = Some(now);
             }
         }
     }
 
-    /// Counts the reservations and pending records of a server again, after it got a new sample or
-    /// was added or removed.
+    /// Counts the reservations, the pending records and the creates without an answer of a server
+    /// again, after it got a new sample or was added or removed.
     pub(super) fn recount(&mut self, id: &ServerId, now: Instant) {
         let mut server = self.servers.get_mut(id);
         if let Some(server) = &mut server {
-            (server.pending, server.reserved) = (0, 0);
+            (server.pending, server.unanswered, server.reserved) = (0, 0, 0);
         }
         let keys: Vec<MeetingKey> = self.records.on(id).cloned().collect();
         for key in &keys {
@@ -62,7 +77,7 @@ impl Fleet {
             if let Some(server) = &mut server {
                 count(server, key, entry, &self.policy, now);
             } else {
-                (entry.reserved, entry.pending) = (0, false);
+                (entry.reserved, entry.pending, entry.unanswered) = (0, false, false);
             }
         }
     }
@@ -111,7 +126,8 @@ impl Fleet {
     }
 }
 
-/// Counts one record on its server: as pending, and with its reservation. A reservation lasts until
+/// Counts one record on its server: as pending, as a create without an answer, and with its
+/// reservation. A reservation lasts until
 /// a sample whose poll was sent after the confirmation (watermark) is applied, or until
 /// [`Policy::reservation_ttl`] has passed. A breakout room reserves no users, because its users are
 /// in the parent meeting (E1).
@@ -136,6 +152,10 @@ fn count(
     server.reserved += u64::from(entry.reserved);
     entry.pending = record.state == RecordState::Pending;
     server.pending += u32::from(entry.pending);
+    let is_active = matches!(record.state, RecordState::Active { .. });
+    let in_time = now.saturating_duration_since(entry.placed_at) <= policy.create_timeout;
+    entry.unanswered = entry.pending || is_active && record.unanswered && in_time;
+    server.unanswered += u32::from(entry.unanswered);
 }
 
 /// Returns the route of a server, as edges get it.

@@ -32,7 +32,8 @@ pub struct FleetServer {
     /// Hash of the id, which breaks ties between equal scores; the same on every replica (F4).
     pub(in crate::core) tie_seed: u64,
     pub(super) pending: u32,
-    /// When a record on the server last became pending or stopped being pending.
+    pub(super) unanswered: u32,
+    /// When a create was last sent to the server, or answered.
     pub(super) moved_at: Option<Instant>,
     pub(super) reserved: u64,
     pub(super) sampled: u64,
@@ -60,6 +61,7 @@ impl FleetServer {
             freshness: None,
             listed_at: None,
             pending: 0,
+            unanswered: 0,
             moved_at: None,
             reserved: 0,
             sampled: 0,
@@ -114,8 +116,14 @@ impl FleetServer {
         self.pending
     }
 
-    /// Returns how long no record on the server has become pending or stopped being pending; `None`
-    /// if none ever did.
+    /// Returns the number of creates that the server has not answered (F5): those of the PENDING
+    /// records, and those whose meetings a poll listed before the server answered. A create whose
+    /// edge died counts until its deadline.
+    pub fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    /// Returns how long no create was sent to the server or answered by it; `None` if none ever was.
     pub fn at_rest(&self, now: Instant) -> Option<Duration> {
         self.moved_at.map(|at| now.saturating_duration_since(at))
     }

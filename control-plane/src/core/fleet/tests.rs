@@ -35,6 +35,7 @@ fn record(server: &str, state: u8, token: &str) -> MeetingRecord {
         size_hint: 0,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     }
 }
 

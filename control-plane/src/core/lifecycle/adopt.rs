@@ -133,5 +133,6 @@ fn record(server: &ServerId, listed: &SampledMeeting, sample: &ServerSample) -> 
         // The next poll lists the number and writes it to the record (ADR 14).
         voice_bridge: None,
         breakout: listed.breakout,
+        unanswered: false,
     }
 }

@@ -32,7 +32,7 @@ pub struct CreateAnswer {
 ///
 /// | record | result | SUCCESS |
 /// |---|---|---|
-/// | ACTIVE here with this instance | unchanged | yes |
+/// | ACTIVE here with this instance | unchanged, but for the note that its create is answered | yes |
 /// | PENDING here, of this placement or of a forwarded create | ACTIVE; *waiting* zombies become *due* | yes |
 /// | ACTIVE here with an older instance | this instance replaces it before the caller is answered | yes |
 /// | ACTIVE here with a newer instance | unchanged | yes |
@@ -46,8 +46,8 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i
     let zombie = ZombieKey { meeting: key.clone(), server: answer.server.clone() };
     let outlived = fleet.zombie(&zombie).map(|stored| &stored.value);
     let record = fleet.record(key);
-    if record.is_some_and(|stored| stored.value.runs(&answer.internal_id)) {
-        return PlannedStep::settled(true);
+    if let Some(stored) = record.filter(|stored| stored.value.runs(&answer.internal_id)) {
+        return answered(fleet, key, stored, answer, now_ms);
     }
     if fleet.is_being_ended(key, &answer.internal_id) {
         return PlannedStep::settled(false);
@@ -71,6 +71,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i
                 size_hint: 0,
                 voice_bridge,
                 breakout: answer.breakout,
+                unanswered: false,
             };
             draft.guard_choice(&answer.server);
             draft.guard_arrival(&answer.server);
@@ -109,7 +110,7 @@ fn on_its_server(
         RecordState::Pending if answer.token.as_ref().is_none_or(|own| *own == stored.value.token) => write(),
         RecordState::Active { .. } if is_zombie => PlannedStep::settled(false),
         RecordState::Active { create_time_ms, .. } if answer.create_time_ms > *create_time_ms => write(),
-        RecordState::Active { .. } => PlannedStep::settled(true),
+        RecordState::Active { .. } => answered(fleet, key, stored, answer, now_ms),
         RecordState::Ending { internal_id: Some(old) }
             if *old != answer.internal_id && !is_zombie && answer.create_time_ms > create_time_of(old) =>
         {
@@ -119,10 +120,30 @@ fn on_its_server(
     }
 }
 
+/// Returns the success for a record that needs no other instance. If a poll listed the meeting before
+/// the server answered this create, the record says now that it is answered (F5).
+fn answered(
+    fleet: &Fleet,
+    key: &MeetingKey,
+    stored: &Stored<MeetingRecord>,
+    answer: &CreateAnswer,
+    now_ms: i64,
+) -> PlannedStep<bool> {
+    let record = &stored.value;
+    if !record.unanswered || answer.token.as_ref() != Some(&record.token) {
+        return PlannedStep::settled(true);
+    }
+    let mut draft = PlanDraft::new(fleet, now_ms);
+    draft.set_record(key, MeetingRecord { unanswered: false, ..record.clone() });
+    PlannedStep { plan: draft.into_plan(), outcome: true }
+}
+
 fn active(record: MeetingRecord, answer: &CreateAnswer) -> MeetingRecord {
     let internal_id = answer.internal_id.clone();
     let state = RecordState::Active { internal_id, create_time_ms: answer.create_time_ms };
-    MeetingRecord { state, ..record }
+    // A create that was forwarded says nothing about the one that made the record.
+    let unanswered = record.unanswered && answer.token.as_ref() != Some(&record.token);
+    MeetingRecord { state, unanswered, ..record }
 }
 
 /// Returns whether a record may be made on a server after its create succeeded. The server may be

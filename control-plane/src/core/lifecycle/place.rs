@@ -150,5 +150,6 @@ pub(super) fn pending(request: &CreateRequest, server: ServerId, now_ms: i64) ->
         size_hint: request.placement.size_hint,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     }
 }

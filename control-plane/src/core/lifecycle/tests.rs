@@ -21,6 +21,7 @@ mod rooms;
 mod rows;
 mod servers;
 mod storm;
+mod unanswered;
 
 fn bench() -> FleetBench {
     FleetBench::with_servers(Policy::default(), &["a", "b"])

@@ -340,10 +340,13 @@ impl Meeting<'_> {
         }
     }
 
+    /// Returns the record as ACTIVE with the listed instance. The poll shows that the meeting exists,
+    /// not that the server has answered its create: a create may hang long after that (F5).
     fn confirmed(&self, record: &MeetingRecord, listed: &SampledMeeting) -> MeetingRecord {
+        let unanswered = record.unanswered || record.state == RecordState::Pending;
         let internal_id = listed.internal_id.clone();
         let state = RecordState::Active { internal_id, create_time_ms: self.create_time(listed) };
-        MeetingRecord { state, breakout: listed.breakout, ..record.clone() }
+        MeetingRecord { state, breakout: listed.breakout, unanswered, ..record.clone() }
     }
 
     fn adopted(&self, internal_id: InternalMeetingId, listed: &SampledMeeting) -> MeetingRecord {
@@ -359,6 +362,7 @@ impl Meeting<'_> {
             // The next poll lists the number and writes it to the record (ADR 14).
             voice_bridge: None,
             breakout: listed.breakout,
+            unanswered: false,
         }
     }
 }

@@ -38,6 +38,7 @@ fn write_record(bench: &mut FleetBench, server: &str, instance: Option<&str>) {
         size_hint: 0,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     };
     bench.write(PlanWrite::Record(key("m"), record));
 }

@@ -28,6 +28,7 @@ pub(super) fn record_value(record: &MeetingRecord) -> pb::RecordValue {
         size_hint: record.size_hint,
         voice_bridge: record.voice_bridge.map_or(0, VoiceBridge::number),
         breakout: record.breakout,
+        unanswered: record.unanswered,
     }
 }
 
@@ -52,6 +53,7 @@ pub(super) fn record(value: pb::RecordValue) -> Result<MeetingRecord, ValueError
         size_hint: value.size_hint,
         voice_bridge: VoiceBridge::new(value.voice_bridge),
         breakout: value.breakout,
+        unanswered: value.unanswered,
     })
 }
 

@@ -152,6 +152,7 @@ mod tests {
             size_hint: 0,
             voice_bridge: None,
             breakout: false,
+            unanswered: false,
         };
         let writes = vec![
             PlanWrite::Server(server("a")),

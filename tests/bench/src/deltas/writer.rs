@@ -103,6 +103,7 @@ impl RecordWriter {
             size_hint: 0,
             voice_bridge: None,
             breakout: false,
+            unanswered: false,
         };
         let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Record(key, record)] };
         Ok(self.codec.txn(&plan, None))

@@ -88,6 +88,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
             size_hint: 0,
             voice_bridge: None,
             breakout: false,
+            unanswered: false,
         };
         bench.write(PlanWrite::Record(key(&format!("m{n}")), record));
     }

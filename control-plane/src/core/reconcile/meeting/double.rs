@@ -118,6 +118,7 @@ mod tests {
             size_hint: 0,
             voice_bridge: None,
             breakout: false,
+            unanswered: false,
         }
     }
 

@@ -37,6 +37,7 @@ fn record(server: &str, instance: &str) -> MeetingRecord {
         size_hint: 0,
         voice_bridge: None,
         breakout: false,
+        unanswered: false,
     }
 }
 
