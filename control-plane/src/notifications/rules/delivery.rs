@@ -15,7 +15,8 @@
 //! **D2** A delivery is removed only by one of the four ends above, and expires only after `retry_for`
 //! of attempts by a running clock. **D3** No target has more than its share of attempts under way.
 //! **D4** A target that fails delays no other target. **D5** Each waiting delivery has a time of its
-//! next action.
+//! next action, or waits for the end of an attempt. **D6** No tenant has more attempts under way than
+//! it leaves free for others.
 
 pub mod address;
 mod queue;

@@ -1,4 +1,4 @@
-//! When which delivery is tried. The invariants D1 to D5 are those of the module above.
+//! When which delivery is tried. The invariants D1 to D6 are those of the module above.
 
 mod target;
 
@@ -6,6 +6,8 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
+
+use usher_model::id::TenantId;
 
 use self::target::QueueTarget;
 use super::DeliveryLane;
@@ -127,6 +129,8 @@ pub struct DeliveryQueue {
     targets: HashMap<String, QueueTarget>,
     /// Number of attempts under way, those for removed deliveries included.
     flying: HashMap<DeliveryId, DeliveryLane>,
+    /// Number of attempts under way for each tenant.
+    flying_of: HashMap<TenantId, usize>,
     busy: HashSet<DeliveryLane>,
 }
 
@@ -139,6 +143,7 @@ impl DeliveryQueue {
             lanes: HashMap::new(),
             targets: HashMap::new(),
             flying: HashMap::new(),
+            flying_of: HashMap::new(),
             busy: HashSet::new(),
         }
     }
@@ -218,6 +223,9 @@ impl DeliveryQueue {
             if self.flying.len() >= self.limits.in_all {
                 break;
             }
+            if self.items.get(&id).is_some_and(|item| !self.has_share(&item.seen.lane.meeting.tenant)) {
+                continue;
+            }
             let Some(item) = self.items.get_mut(&id) else { continue };
             let Some(target) = self.targets.get_mut(&item.seen.lane.target) else { continue };
             if !target.has_room(self.limits.per_target, now) {
@@ -227,6 +235,7 @@ impl DeliveryQueue {
             (item.phase, item.last_tried) = (Phase::Trying, Some(now));
             self.busy.insert(item.seen.lane.clone());
             self.flying.insert(id.clone(), item.seen.lane.clone());
+            *self.flying_of.entry(item.seen.lane.meeting.tenant.clone()).or_default() += 1;
             work.push(QueueWork::Try(id));
         }
         work
@@ -243,6 +252,12 @@ impl DeliveryQueue {
     ) -> Option<DeliveryStep> {
         let lane = self.flying.remove(id)?;
         self.busy.remove(&lane);
+        if let Some(of_tenant) = self.flying_of.get_mut(&lane.meeting.tenant) {
+            *of_tenant -= 1;
+            if *of_tenant == 0 {
+                self.flying_of.remove(&lane.meeting.tenant);
+            }
+        }
         let limits = self.limits;
         self.leave(&lane.target, |target| {
             target.in_flight -= 1;
@@ -282,9 +297,20 @@ impl DeliveryQueue {
         }
     }
 
-    /// Returns when there is something to do next, if not for something under way.
+    /// Returns whether one more attempt for a tenant may begin. A tenant takes at most as many as it
+    /// leaves free (D6): one whose applications all hang takes half of them.
+    fn has_share(&self, tenant: &TenantId) -> bool {
+        let free = self.limits.in_all.saturating_sub(self.flying.len());
+        self.flying_of.get(tenant).copied().unwrap_or(0) < free
+    }
+
+    /// Returns when there is something to do next, if not for something under way: the end of an
+    /// attempt wakes those that wait for a share.
     pub fn next_wake(&self) -> Option<Instant> {
         let due = |item: &Item| {
+            if !self.has_share(&item.seen.lane.meeting.tenant) {
+                return None;
+            }
             let target = self.targets.get(&item.seen.lane.target)?;
             target.opens(self.limits.per_target).map(|opens| opens.max(item.due))
         };

@@ -123,6 +123,26 @@ fn a_delivery_dropped_during_an_attempt_needs_no_write_and_delays_no_other() {
     assert_eq!(tries(&queue.work(now)), [id(2)]);
 }
 
+#[test]
+fn d6_a_tenant_whose_applications_hang_leaves_attempts_to_others() {
+    let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
+    let of = |tenant: &str, target: u64| {
+        let meeting = MeetingKey { tenant: TenantId::parse(tenant).expect("is an id"), ..lane(0, 0).meeting };
+        DeliveryLane { meeting, target: format!("https://{tenant}{target}"), hook: None }
+    };
+    for number in 0..300 {
+        queue.upsert(id(number), seen(of("greedy", number), number), now);
+    }
+    let greedy = tries(&queue.work(now));
+    assert_eq!(greedy.len(), limits().in_all / 2);
+    assert_eq!(queue.next_wake(), None, "only the end of an attempt makes space");
+    queue.upsert(id(1000), seen(of("modest", 0), 1000), now);
+    assert_eq!(tries(&queue.work(now)), [id(1000)]);
+    queue.finished(&greedy[0], TryOutcome::Taken, now, 0.0);
+    queue.remove(&greedy[0]);
+    assert_eq!(tries(&queue.work(now)).len(), 1, "what became free is used");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Accept { meeting: u8, target: u8 },
