@@ -44,6 +44,27 @@ async fn s5_a_new_server_takes_meetings_only_after_enable_and_a_good_poll() -> R
     Ok(())
 }
 
+/// Every server is cordoned → creates get the retryable error, and the log names the reason that the
+/// control plane gives, not once for each create.
+#[tokio::test]
+async fn with_every_server_cordoned_the_log_names_the_reason() -> Result<()> {
+    let standalone = RunningStandalone::start(2, &[]).await?;
+    for server in ["bbb-0", "bbb-1"] {
+        usher(&standalone, &["servers", "cordon", server]).await?;
+    }
+    for number in 0..20 {
+        let refused = standalone.client().create(&format!("none-{number}")).await?;
+        assert_eq!((refused.status, refused.key()), (200, "serverUnavailable"), "{}", refused.body);
+    }
+    let logged: Vec<String> = standalone.process.output();
+    let refusals: Vec<&String> =
+        logged.iter().filter(|line| line.contains("a meeting was not placed")).collect();
+    assert!((1..=3).contains(&refusals.len()), "{} lines for 20 creates", refusals.len());
+    assert!(refusals.iter().all(|line| line.contains("pool_empty")), "{refusals:?}");
+    assert!(!logged.iter().any(|line| line.contains("no control plane answers")));
+    Ok(())
+}
+
 /// S6: a server with meetings is cordoned → it gets no new meeting, serves its own, and becomes
 /// disabled after the last one ended.
 #[tokio::test]
