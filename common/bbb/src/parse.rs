@@ -8,6 +8,7 @@ mod json;
 mod list;
 mod listing;
 mod metadata;
+mod own_id;
 mod recordings;
 mod sessions;
 mod strip;
@@ -19,10 +20,11 @@ pub use hooks::{ListedHook, hooks};
 pub use json::json_outcome;
 pub use list::{ListedMeeting, meetings};
 pub use metadata::{MetadataChange, changed_metadata};
+pub use own_id::with_own_id;
 pub use recordings::{ListedRecording, RecordingList, recordings};
 pub use sessions::{ListedSession, sessions};
 pub use strip::strip_usher_metadata;
-pub use unscope::{unscoped, unscoped_element};
+pub use unscope::{element_with_id, unscoped, unscoped_element};
 
 /// The largest size of an answer, bytes: room for some ten thousand meetings.
 pub const MAX_BYTES: usize = 64 << 20;

@@ -59,6 +59,13 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Bbb
 fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
     let tenant = TenantId::parse(listed.tenant()?).ok()?;
     let (scope, on_server) = (TenantScope::of(&tenant), listed.meeting_id.as_str());
+    // A server squeezes white space in its answers; the mark has the id as it was given.
+    let is_exact =
+        |id: &MeetingId| scope.is_instance(id.as_str(), instance) || scope.is_unscoped(id.as_str(), instance);
+    let exact = listed.exact_id().and_then(|id| MeetingId::parse(&id).ok()).filter(is_exact);
+    if let Some(meeting) = exact {
+        return Some(MeetingKey::new(tenant, meeting));
+    }
     let bare = || (listed.is_breakout || scope.is_unscoped(on_server, instance)).then_some(on_server);
     let meeting = MeetingId::parse(scope.original(on_server).or_else(bare)?).ok()?;
     Some(MeetingKey::new(tenant, meeting))
@@ -67,10 +74,11 @@ fn key(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<Meeti
 /// Returns the breakout room that the mark names by its application's id (ADR 15). A room that the
 /// server created has its parent's metadata too, so only an instance of that very id is meant.
 fn room(listed: &ListedMeeting<'_>, instance: &InternalMeetingId) -> Option<MeetingKey> {
-    let (tenant, id) = (listed.tenant()?, listed.room()?);
-    let key = MeetingKey::new(TenantId::parse(tenant).ok()?, MeetingId::parse(id).ok()?);
-    let is_it = listed.is_breakout && TenantScope::of(&key.tenant).is_instance(id, instance);
-    is_it.then_some(key)
+    let (tenant, room) = (TenantId::parse(listed.tenant()?).ok()?, listed.room()?);
+    let scope = TenantScope::of(&tenant);
+    let mut ids = [Some(room.into()), listed.exact_id()].into_iter().flatten();
+    let id = ids.find(|id| listed.is_breakout && scope.is_instance(id, instance))?;
+    Some(MeetingKey::new(tenant, MeetingId::parse(&id).ok()?))
 }
 
 fn claim(listed: &ListedMeeting<'_>) -> Option<TenantId> {
@@ -151,6 +159,24 @@ mod tests {
         // SHA-1 of `room`: Usher's create took over another balancer's meeting.
         let bare = "27a5a05c01ee6e7b614f4055d6908eaee91d9c95-5";
         assert_eq!(named("room", "school", bare).as_deref(), Some("school/room"));
+    }
+
+    #[test]
+    fn a_meeting_whose_id_the_server_squeezed_is_known_by_its_mark() {
+        let listed = |id: &str, exact: &str| ListedMeeting {
+            meeting_id: id.into(),
+            metadata: vec![("usher-tenant".into(), "school".into()), ("usher-id".into(), exact.into())],
+            ..ListedMeeting::default()
+        };
+        // SHA-1 of `school~a  b` and of `school~a b`.
+        let (two, one) =
+            ("25e1ceefd8efedf4dc503eb7a2711f2746e1b328-5", "1fe2c8cb082bd32e89e0ed1c04c6986c7bfffa26-5");
+        let named = |exact, instance: &str| {
+            let instance = InternalMeetingId::parse(instance).expect("is an id");
+            key(&listed("school~a b", exact), &instance).map(|key| key.to_string())
+        };
+        assert_eq!(named("a%20%20b", two).as_deref(), Some("school/a  b"));
+        assert_eq!(named("a%20%20b", one).as_deref(), Some("school/a b"), "the mark is of another meeting");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod polled;
 mod records;
 mod routes;
 mod server;
+mod squeezed;
 mod tombstones;
 mod unscoped;
 mod zombies;
@@ -41,8 +42,8 @@ use usher_model::{
 };
 
 use self::{
-    aliases::ServerAliases, instances::EndedInstances, records::RecordIndex, tombstones::RemovalLog,
-    unscoped::UnscopedMeetings, zombies::ZombieIndex,
+    aliases::ServerAliases, instances::EndedInstances, records::RecordIndex, squeezed::SqueezedIds,
+    tombstones::RemovalLog, unscoped::UnscopedMeetings, zombies::ZombieIndex,
 };
 use crate::core::{
     plan::{FleetEvent, FleetKey, Stored},
@@ -68,6 +69,7 @@ pub struct Fleet {
     zombies: ZombieIndex,
     aliases: ServerAliases,
     unscoped: UnscopedMeetings,
+    squeezed: SqueezedIds,
     voice: VoiceIndex,
     removals: RemovalLog,
     ended: EndedInstances,
@@ -113,6 +115,7 @@ impl Fleet {
             zombies: ZombieIndex::default(),
             aliases: ServerAliases::default(),
             unscoped: UnscopedMeetings::default(),
+            squeezed: SqueezedIds::default(),
             voice: VoiceIndex::default(),
             removals: RemovalLog::default(),
             ended: EndedInstances::default(),
@@ -224,6 +227,7 @@ impl Fleet {
                 let record = stored.as_ref().map(|stored| &stored.value);
                 let names = record.and_then(|record| Some((record.state.internal_id()?, &record.server)));
                 self.unscoped.set(FleetKey::Record(key.clone()), &key, names);
+                self.squeezed.set(FleetKey::Record(key.clone()), &key, stored.is_some());
                 self.fold_record(revision, &key, stored, now);
                 touched.meetings.insert(key);
             }
@@ -231,6 +235,7 @@ impl Fleet {
                 let instance = stored.as_ref().and_then(|stored| stored.value.internal_id.as_ref());
                 let names = instance.map(|instance| (instance, &key.server));
                 self.unscoped.set(FleetKey::Zombie(key.clone()), &key.meeting, names);
+                self.squeezed.set(FleetKey::Zombie(key.clone()), &key.meeting, stored.is_some());
                 if stored.is_none() {
                     self.removals.zombie_removed(key.clone(), revision, now);
                 }

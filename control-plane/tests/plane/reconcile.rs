@@ -147,3 +147,36 @@ async fn a8_under_zombie_policy_end_a_server_that_returns_is_emptied_whatever_th
     until("the record to go", async || bench.meeting("ends").await.is_none().then_some(())).await;
     bench.stop().await;
 }
+
+/// Servers squeeze white space in their lists. `a  b` was listed as `a b`, and became two meetings.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_with_two_blanks_in_its_id_stays_one_meeting() {
+    let bench = Bench::with_servers(1).await;
+    let records = async || {
+        let request = ListMeetingsRequest { page_size: 10, ..ListMeetingsRequest::default() };
+        let listed = bench.meetings().list_meetings(request).await.expect("is listed").into_inner();
+        let mut names: Vec<_> =
+            listed.meetings.into_iter().map(|meeting| (meeting.name, meeting.internal_id)).collect();
+        names.sort();
+        names
+    };
+    bench.place("a  b").await.expect("is placed");
+    bench.place("a b").await.expect("is placed");
+    // No edge confirms them: the polls tell which instance is which.
+    let two = bench.create_at(&bench.sims[0], "a%20%20b").await.internal_id;
+    let one = bench.create_at(&bench.sims[0], "a%20b").await.internal_id;
+    assert_ne!(one, two);
+    let expected = [
+        ("tenants/default/meetings/a%20%20b".to_owned(), two),
+        ("tenants/default/meetings/a%20b".to_owned(), one),
+    ];
+    until("both to be known", async || (records().await == expected).then_some(())).await;
+    polls(&bench, "bbb1", 3).await;
+    assert_eq!(records().await, expected);
+    assert!(bench.sims[0].end_meeting("a b"));
+    until("the record of the other one to stay", async || (records().await == expected[..1]).then_some(()))
+        .await;
+    polls(&bench, "bbb1", 2).await;
+    assert_eq!(records().await, expected[..1]);
+    bench.stop().await;
+}

@@ -8,10 +8,13 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use usher_bbb::{
-    parse::{ListedMeeting, strip_usher_metadata, unscoped_element},
+    parse::{ListedMeeting, element_with_id, strip_usher_metadata, unscoped_element},
     reply,
 };
-use usher_model::{id::ServerId, scope::TenantScope};
+use usher_model::{
+    id::{InternalMeetingId, ServerId},
+    scope::{TenantScope, is_altered},
+};
 
 /// The list of meetings that one server returned.
 #[derive(Debug)]
@@ -41,19 +44,21 @@ pub fn merge(
     home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> String {
     lists.sort_by(|a, b| a.server.cmp(b.server));
-    let mut shown: Vec<&ListedMeeting<'_>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut shown: Vec<OwnMeeting<'_, '_>> = Vec::new();
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     for list in &lists {
-        for meeting in &list.meetings {
-            if !is_shown(tenant, scope, meeting, list.server, &home) {
+        for listed in &list.meetings {
+            let meeting = OwnMeeting { exact: exact_id(scope, listed), listed };
+            if !is_shown(tenant, scope, &meeting, list.server, &home) {
                 continue;
             }
-            match places.get(meeting.meeting_id.as_str()) {
+            let id = meeting.exact.clone().map_or(Cow::Borrowed(listed.meeting_id.as_str()), Cow::Owned);
+            match places.get(&id) {
                 // Neither copy is in the table: the newer one has replaced the other.
-                Some(&at) if meeting.create_time_ms > shown[at].create_time_ms => shown[at] = meeting,
+                Some(&at) if listed.create_time_ms > shown[at].listed.create_time_ms => shown[at] = meeting,
                 Some(_) => {}
                 None => {
-                    places.insert(&meeting.meeting_id, shown.len());
+                    places.insert(id, shown.len());
                     shown.push(meeting);
                 }
             }
@@ -63,8 +68,30 @@ pub fn merge(
     reply::meetings(elements.iter().map(AsRef::as_ref))
 }
 
+/// A listed meeting, with its exact id if the server shows another one.
+struct OwnMeeting<'l, 'm> {
+    listed: &'l ListedMeeting<'m>,
+    exact: Option<String>,
+}
+
+/// Returns the tenant's exact id of a meeting whose white space the server squeezed (wire-contract 3):
+/// the id of the mark, if the internal id confirms it.
+fn exact_id(scope: &TenantScope, listed: &ListedMeeting<'_>) -> Option<String> {
+    if !is_altered(&listed.meeting_id, &listed.internal_id) {
+        return None;
+    }
+    let instance = InternalMeetingId::parse(&listed.internal_id).ok()?;
+    let is_its = |id: &String| scope.is_instance(id, &instance) || scope.is_unscoped(id, &instance);
+    listed.exact_id().map(Cow::into_owned).filter(is_its)
+}
+
 /// Returns the element of a meeting as its tenant may see it.
-fn element<'m>(scope: &TenantScope, meeting: &ListedMeeting<'m>) -> Cow<'m, str> {
+fn element<'m>(scope: &TenantScope, meeting: &OwnMeeting<'_, 'm>) -> Cow<'m, str> {
+    if let Some(exact) = &meeting.exact {
+        let named = element_with_id(meeting.listed, exact);
+        return Cow::Owned(strip_usher_metadata(&named).into_owned());
+    }
+    let meeting = meeting.listed;
     let own = scope.original(&meeting.meeting_id);
     let scoped = own.is_some_and(|own| own.len() < meeting.meeting_id.len());
     match unscoped_element(meeting, if scoped { scope.prefix() } else { "" }) {
@@ -76,10 +103,11 @@ fn element<'m>(scope: &TenantScope, meeting: &ListedMeeting<'m>) -> Cow<'m, str>
 fn is_shown(
     tenant: &str,
     scope: &TenantScope,
-    meeting: &ListedMeeting<'_>,
+    meeting: &OwnMeeting<'_, '_>,
     server: &ServerId,
     home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> bool {
+    let OwnMeeting { listed: meeting, exact } = meeting;
     let marked = meeting.tenant();
     if marked.is_some_and(|owner| owner != tenant) {
         return false;
@@ -90,7 +118,8 @@ fn is_shown(
     if meeting.is_breakout {
         return marked.is_some() && meeting.room().and_then(home).is_none_or(|home| here(&home));
     }
-    match (marked, scope.original(&meeting.meeting_id).map(&home)) {
+    let own = exact.as_deref().or_else(|| scope.original(&meeting.meeting_id));
+    match (marked, own.map(&home)) {
         (Some(_), Some(home)) => home.as_ref().is_none_or(here),
         (None, Some(home)) => home.as_ref().is_some_and(here),
         // The id is not in the scope of this tenant. Only a meeting that another balancer created
@@ -138,6 +167,40 @@ mod tests {
             let unscoped = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
             Some(MeetingHome { server: ServerId::parse(server).unwrap(), unscoped })
         })
+    }
+
+    fn instance_of(scope: &TenantScope, id: &str) -> String {
+        format!("{}-5", crate::control::meetings::sha1_hex(&scope.scoped(id).to_string()))
+    }
+
+    #[test]
+    fn ids_that_servers_squeeze_are_shown_as_they_were_given() {
+        let scope = TenantScope::of(&TenantId::parse("t").unwrap());
+        let listed = |id: &str, shown: &str, mark: &str| {
+            let element =
+                element(shown, 5, Some("t")).replace(&format!("{shown}x-5"), &instance_of(&scope, id));
+            element.replace("<k>", &format!("<usher-id>{mark}</usher-id>\n<k>"))
+        };
+        let answers = [(
+            "a",
+            answer(&[
+                listed("a  b", "t~a b", "a%20%20b"),
+                listed("a b", "t~a b", "a%20b"),
+                listed("c\td", "t~c d", "c%09d"),
+                listed("g  h", "t~g h", "a%20%20b"),
+            ]),
+        )];
+        let shown = merged("t", &answers, &[("a  b", "a")]);
+        for id in ["a  b", "a b", "c\td", "g h"] {
+            assert_eq!(
+                shown.matches(&format!("<meetingID>{id}</meetingID>")).count(),
+                1,
+                "{id:?} in {shown}"
+            );
+        }
+        assert!(!shown.contains("usher"), "{shown}");
+        let elsewhere = merged("t", &answers, &[("a  b", "b")]);
+        assert!(!elsewhere.contains("<meetingID>a  b<"), "its own server did not answer: {elsewhere}");
     }
 
     #[test]

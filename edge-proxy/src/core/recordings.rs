@@ -9,7 +9,10 @@ pub mod validate;
 use std::{borrow::Cow, collections::HashSet};
 
 use usher_bbb::{parse::ListedRecording, query::ParameterList};
-use usher_model::{id::TenantId, scope::TenantScope};
+use usher_model::{
+    id::{InternalMeetingId, TenantId},
+    scope::{TenantScope, is_altered},
+};
 
 /// The metadata that names the tenant of a recording.
 const TENANT_MARK: &str = "meta_usher-tenant";
@@ -34,12 +37,25 @@ impl RecordingOwner<'_> {
 
     /// Returns the `meetingID` of a recording as the tenant knows it. For breakout rooms and for
     /// meetings older than Usher it is that of the server.
-    fn own_id<'r>(self, recording: &'r ListedRecording<'_>) -> &'r str {
-        self.scope.original(&recording.meeting_id).unwrap_or(&recording.meeting_id)
+    fn own_id<'r>(self, recording: &'r ListedRecording<'_>) -> Cow<'r, str> {
+        let shown = || self.scope.original(&recording.meeting_id).unwrap_or(&recording.meeting_id);
+        self.exact_id(recording).unwrap_or_else(|| Cow::Borrowed(shown()))
+    }
+
+    /// Returns the exact id of a meeting whose white space the server squeezed (wire-contract 3): that
+    /// of the mark, if the `recordID`, which is an internal id, confirms it.
+    fn exact_id<'r>(self, recording: &'r ListedRecording<'_>) -> Option<Cow<'r, str>> {
+        let exact =
+            recording.exact_id().filter(|_| is_altered(&recording.meeting_id, &recording.record_id))?;
+        let instance = InternalMeetingId::parse(&recording.record_id).ok()?;
+        self.scope.is_instance(&exact, &instance).then_some(exact)
     }
 
     /// Returns the element of a recording as the tenant may see it.
     fn shown<'r>(self, recording: &ListedRecording<'r>) -> Cow<'r, str> {
+        if let Some(exact) = self.exact_id(recording) {
+            return recording.shown_as(&exact);
+        }
         let scoped = self.own_id(recording).len() < recording.meeting_id.len();
         recording.shown(if scoped { self.scope.prefix() } else { "" })
     }

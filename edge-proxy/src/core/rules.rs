@@ -4,11 +4,11 @@ mod parameters;
 
 use std::time::Duration;
 
-use usher_bbb::query::{EditedParameters, ParameterEdit, ParameterList, QueryEdit};
+use usher_bbb::query::{EditedParameters, ParameterEdit, ParameterList, QueryEdit, encode};
 use usher_model::{
     id::MeetingId,
     meeting::MeetingKey,
-    scope::TenantScope,
+    scope::{TenantScope, is_squeezed},
     settings::MeetingSettings,
     tenant::TenantPolicy,
     voice::{TEST_BRIDGE, VoiceBridge},
@@ -21,6 +21,9 @@ const TENANT_MARK: &str = "meta_usher-tenant";
 /// The metadata that holds the id which an application gave to a breakout room: servers know the
 /// room by another id.
 const ROOM_MARK: &str = "meta_usher-room";
+/// The metadata with the exact id of a meeting, encoded, so that polls can rebuild records: servers
+/// squeeze the white space of ids in their answers.
+const ID_MARK: &str = "meta_usher-id";
 /// The metadata for the expected number of users. Callers may set it, and polls read it.
 const SIZE_HINT: &str = "meta_usher-size";
 /// The metadata that moves an id to another server. Servers never receive it.
@@ -117,6 +120,9 @@ impl DeploymentRules {
             edits.push(set(DIAL_NUMBER, policy.dial_number.clone()));
         }
         edits.push(set(TENANT_MARK, key.tenant.as_str().to_owned()));
+        if is_squeezed(key.meeting.as_str()) {
+            edits.push(set(ID_MARK, encode(key.meeting.as_str())));
+        }
         let on_server = scope.scoped(key.meeting.as_str());
         if !on_server.prefix.is_empty() {
             edits.push(set("meetingID", on_server.to_string()));

@@ -227,3 +227,41 @@ async fn an_id_that_could_be_the_beginning_of_an_internal_one_reaches_its_own_me
     }
     assert_eq!(school.listed().await, [("room".to_owned(), theirs)]);
 }
+
+/// A server squeezes white space in its answers: `a  b` comes back as `a b`, which is another id.
+#[tokio::test]
+async fn an_id_with_two_blanks_is_shown_as_it_was_given_and_is_another_than_with_one() {
+    let cluster = Cluster::start(1).await;
+    let tenants =
+        [Tenant::join_cluster(&cluster, "default").await, Tenant::join_cluster(&cluster, "school").await];
+    for tenant in &tenants {
+        for (encoded, id) in [("a%20%20b", "a  b"), ("a%20b", "a b")] {
+            let created = tenant.call("create", &format!("meetingID={encoded}&name=Room&record=true")).await;
+            assert!(created.is_success(), "{created:?}");
+            assert_eq!(created.text("meetingID"), id);
+            let instance = created.text("internalMeetingID").to_owned();
+            let key = MeetingKey::new(
+                TenantId::parse(tenant.id).expect("is an id"),
+                MeetingId::parse(id).expect("is an id"),
+            );
+            eventually("the meeting is confirmed", async || {
+                cluster.plane.meeting(&key).is_some_and(|route| {
+                    matches!(&route.state, RouteState::Active(internal) if internal.as_str() == instance)
+                })
+            })
+            .await;
+            cluster.settled().await;
+            for asked in [encoded, &instance] {
+                let shown = tenant.call("getMeetingInfo", &format!("meetingID={asked}")).await;
+                assert_eq!((shown.text("meetingID"), shown.text("internalMeetingID")), (id, &*instance));
+                assert!(!shown.body.contains("usher"), "{}", shown.body);
+            }
+        }
+        let listed = tenant.call("getMeetings", "").await;
+        let Ok(Parsed::Success(listed)) = meetings(&listed.body) else { panic!("{}", listed.body) };
+        let mut ids: Vec<_> = listed.iter().map(|meeting| meeting.meeting_id.as_str()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["a  b", "a b"]);
+    }
+    assert_eq!(cluster.sims[0].meetings().len(), 4);
+}

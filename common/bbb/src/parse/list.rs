@@ -1,16 +1,20 @@
 //! Reads the answer of `getMeetings`.
 
+use std::borrow::Cow;
+
 use super::{
     ServerReply, UnreadableReply, create_time_of, digits,
     element::ElementWalk,
     listing::{self, ParsedList},
 };
-use crate::secret::Secret;
+use crate::{query::decode, secret::Secret};
 
 /// The metadata with the tenant of a meeting, in lower case as servers write it: the mark of Usher.
 const TENANT: &str = "usher-tenant";
 /// The metadata with the id that an application gave to a breakout room.
 const ROOM: &str = "usher-room";
+/// The metadata with the exact id of a meeting, percent-encoded, where answers squeeze its white space.
+const EXACT_ID: &str = "usher-id";
 /// The metadata with the tenant of a meeting of Scalelite: the id of the tenant in Scalelite, and its name.
 const SCALELITE: [&str; 2] = ["tenant-id", "tenant-name"];
 /// The metadata with the expected number of users.
@@ -63,6 +67,12 @@ impl ListedMeeting<'_> {
     /// Returns the id of a breakout room that an application created by its own call.
     pub fn room(&self) -> Option<&str> {
         self.metadata(ROOM)
+    }
+
+    /// Returns the exact id of the tenant's meeting, if Usher marked the meeting with it. An application cannot set
+    /// the mark, but the caller compares it with the internal id: rooms of a server have the marks of their parents.
+    pub fn exact_id(&self) -> Option<Cow<'_, str>> {
+        self.metadata(EXACT_ID).map(decode)
     }
 
     /// Returns the tenant for which Scalelite created the meeting. Scalelite sets both keys; an application may use

@@ -7,6 +7,7 @@ use super::{
     element::ElementWalk,
     listing::{self, ParsedList},
 };
+use crate::{query::decode, reply::xml::push_escaped};
 
 /// The prefix of the metadata names of Usher.
 const OURS: &str = "usher-";
@@ -50,6 +51,12 @@ impl<'a> ListedRecording<'a> {
         mark.map(|(_, tenant)| tenant.as_str())
     }
 
+    /// Returns the exact id of the tenant's meeting, if Usher marked the meeting with it.
+    pub fn exact_id(&self) -> Option<Cow<'_, str>> {
+        let mark = self.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case("usher-id"));
+        mark.map(|(_, id)| decode(id.trim()))
+    }
+
     /// Returns the metadata of the application, without that of Usher, in order.
     pub fn own_metadata(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.metadata.iter().filter(|(name, _)| !is_ours(name));
@@ -61,16 +68,39 @@ impl<'a> ListedRecording<'a> {
         let ids = self.ids_at.iter().filter(|at| {
             !prefix.is_empty() && self.raw.get(**at..).is_some_and(|text| text.starts_with(prefix))
         });
-        let mut cuts: Vec<Range<usize>> = ids.map(|at| *at..*at + prefix.len()).collect();
-        if cuts.is_empty() && self.ours.is_empty() {
+        self.edited(ids.map(|at| (*at..*at + prefix.len(), String::new())).collect())
+    }
+
+    /// Returns the element without the metadata of Usher and with the id `own` in place of the one that the server
+    /// shows.
+    pub fn shown_as(&self, own: &str) -> Cow<'a, str> {
+        let named = self.ids_at.iter().map(|at| {
+            let text = self.raw.get(*at..).unwrap_or_default();
+            let in_cdata = self.raw.get(..*at).is_some_and(|before| before.ends_with(CDATA));
+            let end = text.find(if in_cdata { "]]>" } else { "<" }).unwrap_or(text.len());
+            let mut new = String::new();
+            if in_cdata {
+                new.push_str(own)
+            } else {
+                push_escaped(&mut new, own)
+            }
+            (*at..*at + end, new)
+        });
+        self.edited(named.collect())
+    }
+
+    /// Returns the element with these replacements, and without the metadata of Usher.
+    fn edited(&self, mut edits: Vec<(Range<usize>, String)>) -> Cow<'a, str> {
+        if edits.is_empty() && self.ours.is_empty() {
             return Cow::Borrowed(self.raw);
         }
-        cuts.extend(self.ours.iter().cloned());
-        cuts.sort_by_key(|cut| cut.start);
+        edits.extend(self.ours.iter().map(|cut| (cut.clone(), String::new())));
+        edits.sort_by_key(|(range, _)| range.start);
         let (mut out, mut done) = (String::with_capacity(self.raw.len()), 0);
-        for cut in cuts {
-            out.push_str(self.raw.get(done..cut.start).unwrap_or_default());
-            done = cut.end;
+        for (range, new) in edits {
+            out.push_str(self.raw.get(done..range.start).unwrap_or_default());
+            out.push_str(&new);
+            done = range.end;
         }
         out.push_str(self.raw.get(done..).unwrap_or_default());
         Cow::Owned(out)

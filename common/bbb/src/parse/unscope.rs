@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{ListedMeeting, element::ElementWalk};
+use super::{ListedMeeting, element::ElementWalk, own_id::replaced};
 
 /// Returns an answer about one meeting without `prefix` before its ids, in `meetingID` and in the text of a message. An
 /// answer that cannot be read is returned unchanged.
@@ -33,6 +33,13 @@ pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m
         }
         _ => Cow::Borrowed(meeting.raw),
     }
+}
+
+/// Returns the element of a listed meeting with the id `own` in place of the one that the server shows.
+pub fn element_with_id(meeting: &ListedMeeting<'_>, own: &str) -> String {
+    let text = meeting.raw.get(meeting.meeting_id_at..).unwrap_or_default();
+    let end = meeting.meeting_id_at + text.find('<').unwrap_or(text.len());
+    replaced(meeting.raw, meeting.meeting_id_at..end, own)
 }
 
 /// Returns the positions at which the prefix is to be removed, in order.
@@ -88,5 +95,7 @@ mod tests {
         let element = unscoped_element(&listed[0], "school~");
         assert!(element.contains("<meetingID>a</meetingID>") && element.contains("school~x"), "{element}");
         assert_eq!(unscoped_element(&listed[0], "other~"), listed[0].raw);
+        let named = element_with_id(&listed[0], "a  & b");
+        assert_eq!(named, listed[0].raw.replace(">school~a<", ">a  &amp; b<"));
     }
 }

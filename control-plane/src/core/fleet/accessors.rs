@@ -169,6 +169,17 @@ impl Fleet {
         self.unscoped.namesakes_of(meeting)
     }
 
+    /// Returns the meeting with a record or zombie that `instance` was created for, if servers squeeze
+    /// the white space of its id, so that a list shows another one. `tenant` is the owner, if the
+    /// meeting has Usher's mark.
+    pub fn squeezed_meeting_of(
+        &self,
+        instance: &InternalMeetingId,
+        tenant: Option<&TenantId>,
+    ) -> Option<&MeetingKey> {
+        self.squeezed.meeting_of(instance, tenant)
+    }
+
     /// Counts the zombies on one server, in every state.
     pub fn zombie_count_on(&self, server: &ServerId) -> usize {
         self.zombies.count_on(server)

@@ -3,7 +3,7 @@
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
-    scope::{self, TenantScope},
+    scope::{self, TenantScope, is_altered},
     server::SampledMeeting,
     settings::PlacementSettings,
 };
@@ -38,7 +38,12 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
     if !meeting.is_addressed() {
         return None;
     }
+    // The guess would be another meeting's id where the server squeezed white space.
+    let is_exact = !is_altered(&meeting.external_id, meeting.internal_id.as_str());
     meeting.key.clone().or_else(|| {
+        if !is_exact {
+            return None;
+        }
         let on_server = meeting.external_id.as_str();
         let (tenant, id) = match &meeting.claim {
             Some(tenant) => (tenant.clone(), MeetingId::parse(scope::unscoped_id(on_server)?)),

@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::MeetingKey,
+    scope::{TenantScope, is_altered},
     server::{SampledMeeting, ServerSample},
     settings::AdoptPolicy,
 };
@@ -49,7 +50,7 @@ impl<'a> ListedIndex<'a> {
             listing.by_id.insert(&meeting.internal_id, meeting);
             let unmarked = |_: &_| meeting.key.is_none() || !meeting.is_addressed();
             let named = named.get(&meeting.internal_id).filter(unmarked).cloned();
-            if let Some(key) = named.or_else(|| load::listed_key(meeting)) {
+            if let Some(key) = named.or_else(|| key_of(fleet, meeting)) {
                 let listed =
                     IndexedMeeting { meeting, ours: meeting.key.is_some() || adopt == AdoptPolicy::All };
                 listing
@@ -80,5 +81,25 @@ impl<'a> ListedIndex<'a> {
     /// `adopt = "all"`.
     pub(super) fn ours(&self) -> impl Iterator<Item = &MeetingKey> {
         self.by_key.iter().filter(|(_, listed)| listed.ours).map(|(key, _)| key)
+    }
+}
+
+/// Returns the meeting of a listed one. A server squeezes white space in its answers, so that the
+/// listed id may be that of another meeting; the internal id begins with the hash of the true one.
+/// An instance whose true id is unknown has no key: it counts as load, and no record is made for it
+/// under an id that no application uses.
+fn key_of(fleet: &Fleet, meeting: &SampledMeeting) -> Option<MeetingKey> {
+    let instance = &meeting.internal_id;
+    let is_its_own = |key: &MeetingKey| {
+        let (scope, id) = (TenantScope::of(&key.tenant), key.meeting.as_str());
+        scope.is_instance(id, instance) || scope.is_unscoped(id, instance)
+    };
+    if meeting.breakout || !is_altered(&meeting.external_id, instance.as_str()) {
+        return load::listed_key(meeting);
+    }
+    let marked = meeting.key.clone();
+    match marked.clone().filter(is_its_own) {
+        Some(exact) => Some(exact),
+        None => fleet.squeezed_meeting_of(instance, marked.as_ref().map(|key| &key.tenant)).cloned(),
     }
 }

@@ -18,6 +18,7 @@ mod adopting;
 mod ageing;
 mod aliased;
 mod rooms;
+mod squeezed;
 
 fn bench() -> FleetBench {
     FleetBench::with_servers(Policy::default(), &["a", "b"])

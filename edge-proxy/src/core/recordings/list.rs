@@ -22,7 +22,7 @@ pub fn merge(whose: RecordingOwner<'_>, filter: &RecordingFilter, lists: &[Serve
     let mut found: Vec<(&ServerId, &ListedRecording<'_>)> = lists
         .iter()
         .flat_map(|list| list.recordings.iter().map(move |recording| (list.server, recording)))
-        .filter(|(_, recording)| whose.owns(recording) && filter.admits(recording, whose.own_id(recording)))
+        .filter(|(_, recording)| whose.owns(recording) && filter.admits(recording, &whose.own_id(recording)))
         .collect();
     found.sort_by_cached_key(|(server, recording)| {
         (recording.record_id.clone(), rank(&recording.state), (*server).clone())

@@ -3,9 +3,13 @@
 use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderValue;
-use usher_bbb::{call::ApiCall, parse::unscoped, query::ParameterList};
+use usher_bbb::{
+    call::ApiCall,
+    parse::{unscoped, with_own_id},
+    query::ParameterList,
+};
 use usher_model::{
-    id::{MeetingId, TenantId},
+    id::{InternalMeetingId, MeetingId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
 };
@@ -47,7 +51,23 @@ pub(in crate::server) struct VerifiedRequest {
 impl VerifiedRequest {
     /// Returns a server's answer with the tenant's own ids in place of those that servers know.
     pub(in crate::server) fn own_ids<'x>(&self, xml: &'x str) -> Cow<'x, str> {
-        unscoped(xml, self.meetings.scope().prefix())
+        let exact = |shown: &str, internal: &str| self.exact_id(shown, internal);
+        match unscoped(xml, self.meetings.scope().prefix()) {
+            Cow::Borrowed(xml) => with_own_id(xml, exact),
+            Cow::Owned(xml) => Cow::Owned(with_own_id(&xml, exact).into_owned()),
+        }
+    }
+
+    /// Returns the exact id of the meeting that an answer shows as `shown`, if it is another text: the
+    /// id of the request, or that of the table.
+    fn exact_id(&self, shown: &str, internal: &str) -> Option<String> {
+        let instance = InternalMeetingId::parse(internal).ok()?;
+        let scope = self.meetings.scope();
+        let is_its = |id: &&str| scope.is_instance(id, &instance) || scope.is_unscoped(id, &instance);
+        let given = self.meeting.as_ref().map(MeetingId::as_str).filter(is_its).map(str::to_owned);
+        let known =
+            || self.meetings.find(internal, |found| found.name.to_owned()).filter(|id| is_its(&&**id));
+        given.or_else(known).filter(|id| id != shown)
     }
 
     /// Returns the caller, as evidence about a server that fails the call (X6).

@@ -72,6 +72,27 @@ fn each_tenant_sees_its_own_by_its_own_ids() {
 }
 
 #[test]
+fn a_recording_is_shown_and_found_by_the_id_that_its_server_squeezed() {
+    let record = |id: &str| format!("{}-5", crate::control::meetings::sha1_hex(&format!("school~{id}")));
+    let (two, one) = (record("a  <b"), record("a <b"));
+    let marked = |rows: &[Row<'_>]| {
+        answer(rows).replace("<usher-tenant>", "<usher-id>a%20%20%3Cb</usher-id><usher-tenant>")
+    };
+    let answers = [
+        ("a", marked(&[(&two, "school~a &lt;b", 1, "published", Some("school"))])),
+        ("b", answer(&[(&one, "school~a &lt;b", 2, "published", Some("school"))])),
+    ];
+    let all = merged("school", "", &answers);
+    assert!(
+        all.contains("<meetingID>a  &lt;b</meetingID>") && all.contains("<meetingID>a &lt;b</meetingID>"),
+        "{all}"
+    );
+    assert!(all.contains("<meetingId>a  &lt;b</meetingId>") && !all.contains("usher"), "{all}");
+    assert_eq!(ids(&merged("school", "meetingID=a%20%20%3Cb", &answers)), [two]);
+    assert_eq!(ids(&merged("school", "meetingID=a%20%3Cb", &answers)), [one]);
+}
+
+#[test]
 fn of_several_copies_the_furthest_published_is_shown() {
     let answers = [
         ("b", answer(&[("r", "room", 1, "published", None)])),
