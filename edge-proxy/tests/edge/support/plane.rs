@@ -52,7 +52,6 @@ pub(crate) enum Heard {
     Ended { meeting: String, internal_id: String, token: String },
     Failure { server: String, call: String, callers: Vec<(String, String)>, elsewhere: bool },
     Callback(v1::AcceptCallbackRequest),
-    CallbackKey,
     Events(v1::AcceptEventsRequest),
 }
 
@@ -96,6 +95,8 @@ pub(crate) struct FakePlane {
     opened: Arc<AtomicUsize>,
     /// The seed of the key that seals callback addresses.
     key: Arc<AtomicU8>,
+    /// The number of requests for that key.
+    keys_asked: Arc<AtomicUsize>,
     stop: CancellationToken,
     pub(crate) address: SocketAddr,
 }
@@ -139,6 +140,7 @@ impl FakePlane {
             missed: Arc::default(),
             opened: Arc::default(),
             key: Arc::new(AtomicU8::new(5)),
+            keys_asked: Arc::default(),
             stop: stop.clone(),
             address,
         };
@@ -177,6 +179,11 @@ impl FakePlane {
     /// Returns the number of requests that arrived while it was frozen.
     pub(crate) fn missed(&self) -> usize {
         self.missed.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of requests for the key of callback addresses.
+    pub(crate) fn keys_asked(&self) -> usize {
+        self.keys_asked.load(Ordering::SeqCst)
     }
 
     /// Returns the number of routing streams that were opened here.
