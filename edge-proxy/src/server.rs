@@ -5,11 +5,13 @@
 //! - `request`: from a request to a verified one, by the routing table alone.
 //! - `calls`: a handler for each family of calls. `inbound`: requests of servers and of `FreeSWITCH`.
 //! - `fleet`: the servers as handlers need them. `admission`: the budgets of a request. `reply`: answers.
+//! - `fuzz_entries`: for the fuzz targets alone.
 
 mod admission;
 mod callback_sealer;
 mod calls;
 mod fleet;
+pub mod fuzz_entries;
 mod inbound;
 mod reply;
 mod request;

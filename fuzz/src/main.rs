@@ -12,7 +12,7 @@ use std::{
 
 use rand::{SeedableRng, rngs::StdRng};
 use usher_fuzz::{
-    mutate,
+    mutate, seeds,
     targets::{self, FuzzTarget},
 };
 
@@ -33,16 +33,19 @@ fn main() -> ExitCode {
 
 fn run(target: &FuzzTarget, seed: u64, time: Duration) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
+    let seeds = seeds::of(target.name).expect("a target has seeds");
     let (started, mut runs) = (Instant::now(), 0u64);
     while started.elapsed() < time {
-        let input = mutate::input(&mut rng, target.seeds);
+        // Every seed first: among them are the inputs that broke a law once.
+        let seed = usize::try_from(runs).ok().and_then(|run| seeds.get(run)).cloned();
+        let input = seed.unwrap_or_else(|| mutate::input(&mut rng, &seeds));
         if catch_unwind(|| (target.run)(&input)).is_err() {
-            println!("{}: broken by {:?}", target.name, String::from_utf8_lossy(&input));
+            println!("{}: a law is violated by {:?}", target.name, String::from_utf8_lossy(&input));
             println!("{}: as bytes {input:?}", target.name);
             return false;
         }
         runs += 1;
     }
-    println!("{}: {runs} inputs, none broke it", target.name);
+    println!("{}: {runs} inputs, none violated a law", target.name);
     true
 }

@@ -6,8 +6,8 @@ use rand::{Rng, RngExt};
 const LENGTH_MAX: usize = 4096;
 
 /// Returns an input that is made of `seeds`.
-pub fn input(rng: &mut impl Rng, seeds: &[&str]) -> Vec<u8> {
-    let mut bytes = pick(rng, seeds).as_bytes().to_vec();
+pub fn input(rng: &mut impl Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = pick(rng, seeds).to_vec();
     for _ in 0..rng.random_range(0..6) {
         change(rng, &mut bytes, seeds);
     }
@@ -15,7 +15,7 @@ pub fn input(rng: &mut impl Rng, seeds: &[&str]) -> Vec<u8> {
     bytes
 }
 
-fn change(rng: &mut impl Rng, bytes: &mut Vec<u8>, seeds: &[&str]) {
+fn change(rng: &mut impl Rng, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
     let (from, to) = span(rng, bytes.len());
     match rng.random_range(0..6) {
         0 => drop(bytes.drain(from..to)),
@@ -26,7 +26,7 @@ fn change(rng: &mut impl Rng, bytes: &mut Vec<u8>, seeds: &[&str]) {
             bytes.splice(to..to, again);
         }
         4 => {
-            let other = pick(rng, seeds).as_bytes();
+            let other = pick(rng, seeds);
             let (start, end) = span(rng, other.len());
             bytes.splice(from..from, other[start..end].iter().copied());
         }
@@ -38,8 +38,8 @@ fn change(rng: &mut impl Rng, bytes: &mut Vec<u8>, seeds: &[&str]) {
     }
 }
 
-fn pick<'s>(rng: &mut impl Rng, seeds: &[&'s str]) -> &'s str {
-    seeds.get(rng.random_range(0..seeds.len().max(1))).copied().unwrap_or_default()
+fn pick<'s>(rng: &mut impl Rng, seeds: &'s [Vec<u8>]) -> &'s [u8] {
+    seeds.get(rng.random_range(0..seeds.len().max(1))).map_or(&[], Vec::as_slice)
 }
 
 fn span(rng: &mut impl Rng, length: usize) -> (usize, usize) {

@@ -25,7 +25,7 @@ mod tls;
 
 pub(crate) use listener::ClientListener;
 pub use listener::ListenerError;
-pub use proxy_protocol::IpNetworkError;
+pub use proxy_protocol::{IpNetworkError, ProxyHeaderVerdict, proxy_header};
 pub(crate) use request_handler::{
     HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest,
 };

@@ -45,6 +45,22 @@ struct ProxyHeader {
     client: Option<IpAddr>,
 }
 
+/// The verdict on the beginning of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeaderVerdict {
+    /// There is a whole header.
+    Whole {
+        /// Length, bytes.
+        length: usize,
+        /// Address of the client, if the header has it.
+        client: Option<IpAddr>,
+    },
+    /// More bytes are needed.
+    Incomplete,
+    /// No header begins like this.
+    Invalid,
+}
+
 /// Reads the header and removes it from the stream. Returns the address of the client, if the header has it.
 ///
 /// # Errors
@@ -60,6 +76,15 @@ pub(super) async fn read_header<S: AsyncRead + Unpin>(
         if !stream.read_ahead().await? {
             return Err(ProxyHeaderError::Missing);
         }
+    }
+}
+
+/// Returns the verdict on the beginning of a connection.
+pub fn proxy_header(bytes: &[u8]) -> ProxyHeaderVerdict {
+    match header(bytes) {
+        Ok(Some(header)) => ProxyHeaderVerdict::Whole { length: header.length, client: header.client },
+        Ok(None) => ProxyHeaderVerdict::Incomplete,
+        Err(_) => ProxyHeaderVerdict::Invalid,
     }
 }
 
