@@ -26,7 +26,9 @@ usage: cargo xtask COMMAND [ARGS]
                  completions, bills of materials, archives and their checksums
   lint           format, clippy, docs, dependencies and protocol, each with warnings as errors
   advisories     check the dependencies against the advisories of RustSec, which it fetches
-  fuzz [SECONDS] run every fuzz target for SECONDS each (default 30)
+  fuzz [--guided] [SECONDS] [TARGET]
+                 run every fuzz target, or one, for SECONDS each (default 30): with random mutations, or
+                 guided by coverage and under the address sanitizer
   style [LIST [PATH]]
                  figures of names, prose, doc comments and circles of files; or the places behind one
                  figure: names, shared, words, short, lines, circles
