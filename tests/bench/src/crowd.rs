@@ -16,7 +16,11 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{cluster::CrowdCluster, kinds::CrowdKind, neighbour::NeighbourResult};
+use self::{
+    cluster::{CrowdCluster, MEMORY_BUDGET},
+    kinds::CrowdKind,
+    neighbour::NeighbourResult,
+};
 use crate::{
     args::BenchPlan,
     machine,
@@ -123,7 +127,7 @@ fn memory(result: &CrowdResult) -> ReportRow {
         let each = more as f64 / 1024.0 / (result.open as f64).max(1.0);
         return row.with_goal("KiB for each", each, GoalBound::AtMost(IDLE_KIB));
     }
-    row
+    row.with_goal("MiB more", mib(more), GoalBound::AtMost(mib(MEMORY_BUDGET)))
 }
 
 fn slices(alone: &[NeighbourResult], of: impl Fn(&NeighbourResult) -> &LoadSlice) -> Vec<LoadSlice> {

@@ -31,6 +31,9 @@ const CROWD_MEETINGS: usize = 48;
 /// The meetings that are created at the same time.
 const AT_ONCE: usize = 16;
 
+/// The budget of the edge for bodies and answers in memory, bytes.
+pub(super) const MEMORY_BUDGET: u64 = 128 << 20;
+
 /// The limit of descriptors with which systems start a program.
 const USUAL_DESCRIPTORS: u64 = 1024;
 
@@ -71,6 +74,7 @@ impl CrowdCluster {
                     ("placement.slow_start", "0s"),
                     ("meetings.create_timeout", "30s"),
                     ("meetings.call_timeout", "10s"),
+                    ("edge.memory_budget", &format!("{}MiB", MEMORY_BUDGET >> 20)),
                     ("telemetry.log", "error"),
                 ])
                 .expecting_errors()
