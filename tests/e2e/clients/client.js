@@ -34,9 +34,13 @@ async function main() {
     const ended = await bbb.http(second.administration.end(room, 'mp'))
     assert.equal(ended.returncode, 'SUCCESS', JSON.stringify(ended))
   }
-  // Each meeting was recorded, each on its server.
+  // Each meeting was recorded, each on its server, once the server has carried out the end.
   const recorded = (edge, asked) => bbb.http(edge.recording.getRecordings(asked))
-  const both = await recorded(first, { meta_course: 'math%' })
+  const deadline = Date.now() + 20000
+  let both = { recordings: [] }
+  while ((both.recordings || []).length < rooms.length && Date.now() < deadline) {
+    both = await recorded(first, { meta_course: 'math%' })
+  }
   assert.deepEqual(both.recordings.map((entry) => entry.meetingID).sort(), [...rooms].sort())
   const ids = both.recordings.map((entry) => entry.recordID).join(',')
   const page = await recorded(second, { offset: 1, limit: 1 })

@@ -1,6 +1,7 @@
 """Drives the library bigbluebutton-api-python through two edges: `client.py EDGE1 EDGE2 SECRET`."""
 
 import sys
+import time
 from urllib.request import urlopen
 
 from bigbluebutton_api_python import BigBlueButton
@@ -56,13 +57,17 @@ for room in ROOMS:
 
 def recorded(edge, **asked):
     """What is listed, by meeting id; one recording alone is no list to this library."""
-    found = edge.get_recordings(**asked).get_field("recordings")["recording"]
+    listed = edge.get_recordings(**asked).get_field("recordings")
+    found = listed["recording"] if listed else []
     found = found if isinstance(found, list) else [found]
     return {str(entry["meetingID"]): entry for entry in found}
 
 
-# Each meeting was recorded, each on its server.
-listed = recorded(first, meta={"course": "math%"})
+# Each meeting was recorded, each on its server, once the server has carried out the end.
+deadline = time.monotonic() + 20
+listed = {}
+while len(listed) < len(ROOMS) and time.monotonic() < deadline:
+    listed = recorded(first, meta={"course": "math%"})
 expect(f"both are recorded, not {list(listed)}", sorted(listed) == sorted(ROOMS))
 metadata = list(listed[ROOMS[0]]["metadata"].keys())
 expect(f"only its own metadata is there, not {metadata}", not any("usher" in key for key in metadata))

@@ -17,8 +17,7 @@ pub const SERVER_SECRET: &str = "a server's secret";
 /// When it cannot listen.
 pub async fn start() -> Result<BbbSim> {
     // No test waits for the expiry of meetings without a join, and a long test must not meet it.
-    let options =
-        SimOptions { unjoined_expiry: Duration::from_hours(24), ..SimOptions::new(SERVER_SECRET).at_once() };
+    let options = SimOptions { unjoined_expiry: Duration::from_hours(24), ..SimOptions::new(SERVER_SECRET) };
     Ok(BbbSim::start(options).await?)
 }
 
