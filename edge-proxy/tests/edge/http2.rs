@@ -64,7 +64,7 @@ async fn silent(cluster: &Cluster, bytes: Vec<u8>, pings: bool) -> Duration {
             Ok(Ok(1..)) => {}
             Ok(_) => return begin.elapsed(),
             Err(_) if pings && begin.elapsed() < PATIENCE => {}
-            Err(_) => panic!("still open after {:?}", begin.elapsed()),
+            Err(late) => panic!("{late}: still open after {:?}", begin.elapsed()),
         }
     }
 }

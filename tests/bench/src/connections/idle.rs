@@ -32,7 +32,7 @@ const SECURED_PART: usize = 10;
 const MEMORY_GOAL: f64 = 12.0 * 1024.0;
 /// The time in which the memory of an edge must not change to count, and the longest wait for it.
 const SETTLED: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A difference in memory that counts as none, bytes.
 const TOLERANCE: u64 = 256 << 10;
 
