@@ -299,7 +299,10 @@ impl RequestHandler for RequestRouter {
         RefusalText { content_type: CONTENT_TYPE, body: unreadable(request).to_xml() }
     }
 
-    fn count_unreadable(&self) {
+    fn count_unreadable(&self, request: UnreadableRequest) {
+        if request != UnreadableRequest::Malformed {
+            self.metrics.shed.count(ShedReason::HeadSize);
+        }
         self.metrics.count(None, RequestOutcome::refused, clock::now());
     }
 }

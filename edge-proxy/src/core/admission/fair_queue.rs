@@ -52,7 +52,7 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
 
     /// Adds a piece of work. If it runs at once, [`FairQueue::leave`] has to follow.
     pub fn enter(&mut self, owner: &K, cost: u64, item: T) -> QueueEntry<T> {
-        if self.running < self.slots && self.turns.is_empty() {
+        if self.is_free() {
             self.running += 1;
             return QueueEntry::Runs(item);
         }
@@ -74,6 +74,11 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         let next = self.next()?;
         self.running += 1;
         Some(next)
+    }
+
+    /// Returns whether a piece that enters now runs at once.
+    pub fn is_free(&self) -> bool {
+        self.running < self.slots && self.turns.is_empty()
     }
 
     /// Returns the number of pieces that wait.

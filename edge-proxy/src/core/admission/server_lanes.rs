@@ -39,10 +39,12 @@ type LaneOwner = Option<TenantId>;
 /// One call in a lane, until it is dropped.
 pub type LaneHold = HeldShare<LaneOwner>;
 
+type LanePools = HashMap<(ServerId, ServerLane), SharePool<LaneOwner>>;
+
 /// The lanes of all servers; clones share them.
 #[derive(Debug, Clone)]
 pub struct ServerLanes {
-    pools: Arc<Mutex<HashMap<(ServerId, ServerLane), SharePool<LaneOwner>>>>,
+    pools: Arc<Mutex<LanePools>>,
     reads: u64,
     writes: u64,
 }

@@ -137,8 +137,8 @@ impl<S: SocketStream> ClientStream<S> {
             && HYPER_REFUSALS.iter().any(|answer| begin.starts_with(answer))
             && !begin.windows(HANDLER_MARK.len()).any(|text| text == HANDLER_MARK);
         if refused {
-            self.activity.refuse();
             let request = unreadable_request(begin.get(9..12).unwrap_or_default());
+            self.activity.refuse(request);
             self.instead = Some(whole_answer(&(self.unreadable)(request)));
         }
         refused

@@ -161,8 +161,8 @@ impl<H: RequestHandler> ClientConnection<H> {
             return Box::pin(self.speak_http2(stream, service, phase)).await;
         }
         let ended = self.speak_http1(stream, service, phase).await;
-        if activity.is_refused() {
-            self.rules.handler.count_unreadable();
+        if let Some(request) = activity.refused() {
+            self.rules.handler.count_unreadable(request);
         }
         ended
     }

@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use usher_runtime::clock;
 
-use super::connection_policy::ConnectionState;
+use super::{connection_policy::ConnectionState, request_handler::UnreadableRequest};
 
 /// Notes of the stream and the service of one connection. Both run in the connection's task, one after
 /// the other, so that relaxed atomics are enough: they only make the notes shareable.
@@ -29,8 +29,8 @@ pub(super) struct ConnectionActivity {
     look_requested: AtomicBool,
     /// The stream has found such bytes.
     unread: AtomicBool,
-    /// The last request could not be read.
-    refused: AtomicBool,
+    /// The reason why the last request could not be read, counted from 1; 0 if it could.
+    refused: AtomicU8,
     /// Bytes for the client wait until it reads.
     unwritten: AtomicBool,
 }
@@ -46,7 +46,7 @@ impl ConnectionActivity {
             since: AtomicU64::new(0),
             look_requested: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
+            refused: AtomicU8::new(0),
             unwritten: AtomicBool::new(false),
         }
     }
@@ -87,14 +87,20 @@ impl ConnectionActivity {
         }
     }
 
-    /// Notes that the last request could not be read and was refused.
-    pub(super) fn refuse(&self) {
-        self.refused.store(true, Relaxed);
+    /// Notes why the last request could not be read and was refused.
+    pub(super) fn refuse(&self, request: UnreadableRequest) {
+        self.refused.store(request as u8 + 1, Relaxed);
     }
 
     /// Returns whether the last request could not be read.
     pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Relaxed)
+        self.refused().is_some()
+    }
+
+    /// Returns why the last request could not be read; `None` if it could.
+    pub(super) fn refused(&self) -> Option<UnreadableRequest> {
+        let number = self.refused.load(Relaxed).checked_sub(1)?;
+        UnreadableRequest::ALL.into_iter().find(|request| *request as u8 == number)
     }
 
     /// Notes whether bytes for the client wait until it reads.

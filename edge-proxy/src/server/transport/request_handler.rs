@@ -32,6 +32,11 @@ pub(crate) enum UnreadableRequest {
     Malformed,
 }
 
+impl UnreadableRequest {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 3] = [Self::HeadTooLarge, Self::AddressTooLong, Self::Malformed];
+}
+
 /// The body of a refusal, with its `Content-Type`.
 #[derive(Debug)]
 pub(crate) struct RefusalText {
@@ -79,5 +84,5 @@ pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     fn unreadable(request: UnreadableRequest) -> RefusalText;
 
     /// Counts a request that could not be read.
-    fn count_unreadable(&self);
+    fn count_unreadable(&self, request: UnreadableRequest);
 }

@@ -67,7 +67,7 @@ impl TriesRefused {
         match tried {
             TryOutcome::Refused(_, Some(refusal)) => self.last = Some(refusal.clone()),
             TryOutcome::Refused(_, None) | TryOutcome::NotSent(_) | TryOutcome::NotOurs(_) => {
-                self.may_be_over = true
+                self.may_be_over = true;
             }
             TryOutcome::Answered(_) | TryOutcome::NumberTaken(_) => {}
         }
