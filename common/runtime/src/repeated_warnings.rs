@@ -45,14 +45,9 @@ impl RepeatedWarnings {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a test needs some instant")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
     #[test]
     fn each_reason_is_logged_at_once_and_then_with_pauses() {
-        let (mut warnings, begun) = (RepeatedWarnings::default(), start());
+        let (mut warnings, begun) = (RepeatedWarnings::default(), crate::clock::now());
         assert_eq!(warnings.admit("POOL_EMPTY", begun), Some(0));
         assert_eq!(warnings.admit("SATURATED", begun), Some(0), "another reason");
         for second in 1..10 {
@@ -64,7 +59,7 @@ mod tests {
 
     #[test]
     fn invented_reasons_take_bounded_memory() {
-        let (mut warnings, begun) = (RepeatedWarnings::default(), start());
+        let (mut warnings, begun) = (RepeatedWarnings::default(), crate::clock::now());
         let logged = (0..1000).filter(|n| warnings.admit(&format!("R{n}"), begun).is_some()).count();
         assert!(logged <= REASONS + 1 && warnings.0.len() <= REASONS + 1, "{logged}");
     }

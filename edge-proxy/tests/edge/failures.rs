@@ -120,6 +120,7 @@ async fn x6_a_failed_call_with_documents_is_reported_without_evidence() {
 /// With every server cordoned the log once said that no control plane answers.
 #[tokio::test]
 async fn the_reason_for_which_no_server_is_chosen_is_named() {
+    use prometheus_client::metrics::counter::Counter;
     use usher_edge_proxy::{
         control::{
             placement::{PlacementClient, PlacementError},
@@ -131,7 +132,7 @@ async fn the_reason_for_which_no_server_is_chosen_is_named() {
     let (cluster, other) = Cluster::replicated(1).await;
     cluster.plane.decline_placements(Some("POOL_EMPTY"));
     let planes = ControlPlanes::new(&[cluster.plane.url(), other.url()], None).expect("are addresses");
-    let client = PlacementClient::new(planes, Default::default());
+    let client = PlacementClient::new(planes, Counter::default());
     let (new, wishes) = (key("new"), PlacementWishes::default());
     let place = || client.place(&new, [0; 32], &wishes, &[], "0123456789abcdef");
     let declined = place().await.expect_err("is declined");

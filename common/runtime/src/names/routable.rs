@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 /// Returns the addresses in their order, those without a route last. A machine without IPv6 would
 /// otherwise begin each connection with an address that it cannot reach (RFC 6724, rule 1).
 pub(super) fn routable_first(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = Vec::from_iter(addresses);
+    let mut addresses: Vec<IpAddr> = addresses.into_iter().collect();
     if addresses.iter().any(IpAddr::is_ipv6) && addresses.iter().any(IpAddr::is_ipv4) {
         addresses.sort_by_cached_key(|address| !has_route(*address));
     }

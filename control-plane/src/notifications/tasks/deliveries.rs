@@ -95,10 +95,8 @@ impl DeliveryBook {
     pub async fn accept(&self, id: &DeliveryId, delivery: &Delivery) -> Result<(), DeliveryError> {
         let value = encode(delivery, None);
         // A repeated callback needs no further space.
-        let _space = match self.book.contains(id) {
-            true => None,
-            false => Some(self.space(delivery, value.len())?),
-        };
+        let is_new = !self.book.contains(id);
+        let _space = is_new.then(|| self.space(delivery, value.len())).transpose()?;
         let key = path(id);
         for _ in 0..TRIES {
             let guards = vec![TxnGuard::Absent(key.clone())];
@@ -155,13 +153,11 @@ impl DeliveryBook {
         for (id, delivery) in events {
             let value = encode(&delivery, None);
             if !self.book.contains(&id) {
-                match self.space(&delivery, value.len()) {
-                    Ok(reserved) => space.push(reserved),
-                    Err(_) => {
-                        turned_away += 1;
-                        continue;
-                    }
-                }
+                let Ok(reserved) = self.space(&delivery, value.len()) else {
+                    turned_away += 1;
+                    continue;
+                };
+                space.push(reserved);
             }
             if size + value.len() > EVENTS_AT_ONCE {
                 self.store.commit(std::mem::take(&mut txns)).await?;

@@ -1,10 +1,7 @@
 //! Creates whose meetings a poll lists before the server answers them (F5).
 
 use super::*;
-use crate::core::{
-    placement::{PlacementRequest, choose},
-    reconcile::on_sample,
-};
+use crate::core::{placement::choose, reconcile::on_sample};
 
 /// The internal id of meeting `id` in its first instance.
 fn first(id: &str) -> String {
@@ -38,8 +35,8 @@ fn poll(bench: &mut FleetBench, meetings: usize) {
 }
 
 fn choice(bench: &FleetBench) -> Result<ServerId, NoServer> {
-    let request = PlacementRequest { ..to_place("next") };
-    choose(&bench.fleet, &InflightPlacements::default(), &request, bench.now).map(|choice| choice.server)
+    choose(&bench.fleet, &InflightPlacements::default(), &to_place("next"), bench.now)
+        .map(|choice| choice.server)
 }
 
 fn full() -> FleetBench {
