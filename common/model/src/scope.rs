@@ -69,6 +69,14 @@ impl TenantScope {
         is_instance_of(&self.scoped(id).to_string(), instance)
     }
 
+    /// Returns the part before the time of the internal ids that servers make for the meeting `id` (wire-contract
+    /// 4.2).
+    pub fn instance_stem(&self, id: &str) -> String {
+        let mut stem = String::with_capacity(SHA1_HEX);
+        hex::push_lower(&mut stem, &Sha1::digest(self.scoped(id).to_string()));
+        stem
+    }
+
     /// Returns the id on the server that runs `instance` of a meeting. Without an instance it is the scoped id.
     pub fn on_server<'a>(&'a self, id: &'a str, instance: Option<&InternalMeetingId>) -> ScopedId<'a> {
         if instance.is_some_and(|instance| self.is_unscoped(id, instance)) {

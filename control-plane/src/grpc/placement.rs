@@ -173,16 +173,17 @@ impl PlacementService for PlacementRpc {
         let (epoch, rebuilding) = self.placer.rebuilding();
         let resolved =
             self.resolver.resolve(&key, deadline).await.map_err(|error| RpcRefusal::store(&error))?;
-        let routed = resolved.found.as_ref().is_some_and(|(_, server)| server.is_some());
+        let routed = resolved.found.as_ref().is_some_and(|found| found.server.is_some());
         if !routed && (rebuilding || resolved.revision.epoch != epoch) {
             return Err(RpcRefusal::place(WriteError::Decision(PlacementRefusal::Rebuilding)).into());
         }
-        let (record, server) = resolved.found.unzip();
-        let pending = record.as_ref().filter(|record| record.state == RecordState::Pending);
+        let found = resolved.found.as_ref();
+        let pending = found.filter(|found| found.record.state == RecordState::Pending);
+        let route = found.and_then(|found| meeting_route(&found.key, &found.record));
         Ok(Response::new(ResolveMeetingResponse {
-            token: pending.map(|record| record.token.clone()).unwrap_or_default(),
-            meeting: record.and_then(|record| meeting_route(&key, &record)).as_ref().map(Into::into),
-            server: server.flatten().as_ref().map(Into::into),
+            token: pending.map(|found| found.record.token.clone()).unwrap_or_default(),
+            meeting: route.as_ref().map(Into::into),
+            server: found.and_then(|found| found.server.as_ref()).map(Into::into),
             revision: Some(resolved.revision.into()),
         }))
     }

@@ -31,6 +31,39 @@ async fn a_meeting_is_placed_confirmed_resolved_and_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_is_resolved_by_its_internal_id_before_its_create_is_confirmed() {
+    let bench = Bench::with_servers(1).await;
+    let placed = bench.place("m1").await.expect("is placed");
+    let reply = bench.create_at(&bench.sims[0], "m1").await;
+    let resolve = async |tenant: &str, id: &str| {
+        let key = MeetingKey { tenant: tenant.into(), meeting_id: id.into() };
+        let request = ResolveMeetingRequest { key: Some(key) };
+        bench.placement().resolve_meeting(request).await.expect("answers").into_inner()
+    };
+    let early = resolve("default", &reply.internal_id).await;
+    let meeting = early.meeting.expect("is known");
+    assert_eq!((meeting.key, meeting.state), (Some(key("m1")), RecordState::Pending.into()));
+    assert_eq!((early.token, early.server.is_some()), (placed.token.clone(), true));
+    for (tenant, id) in [("school", reply.internal_id.as_str()), ("default", &reply.internal_id[..40])] {
+        assert!(resolve(tenant, id).await.meeting.is_none(), "{tenant} {id}");
+    }
+    let confirm = ConfirmMeetingRequest {
+        key: Some(key("m1")),
+        server_id: placed.server.expect("names the server").id,
+        token: placed.token,
+        internal_id: reply.internal_id.clone(),
+        create_time_ms: reply.create_time_ms,
+        breakout: false,
+    };
+    assert!(bench.placement().confirm_meeting(confirm).await.expect("answers").into_inner().routed);
+    let confirmed = resolve("default", &reply.internal_id).await.meeting.expect("is known");
+    assert_eq!((confirmed.key, confirmed.state), (Some(key("m1")), RecordState::Active.into()));
+    let older = reply.internal_id.replace('-', "-1");
+    assert!(resolve("default", &older).await.meeting.is_none(), "another instance");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f1_500_creates_in_a_burst_differ_by_at_most_one_meeting_per_server() {
     let mut settings = settings();
     settings.health.interval = std::time::Duration::from_secs(10); // no poll in between

@@ -8,12 +8,14 @@ use std::{
 
 use foldhash::{HashMap, HashMapExt, HashSet};
 use usher_model::{
-    id::{InternalMeetingId, ServerId},
-    meeting::MeetingKey,
+    id::{InternalMeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, MeetingRecord, RecordState},
+    scope::TenantScope,
     server::ServerSample,
 };
 
 use super::Fleet;
+use crate::core::plan::Stored;
 
 /// How long an ended instance is remembered.
 const KEEP: Duration = Duration::from_hours(24);
@@ -58,7 +60,40 @@ impl EndedInstances {
     }
 }
 
+/// Returns the part before the time of the internal id that a record has. The server of an
+/// unconfirmed meeting will make it of the `meetingID` that it gets (wire-contract 4.2).
+pub(super) fn stem(key: &MeetingKey, record: &MeetingRecord) -> String {
+    match record.state.internal_id() {
+        Some(instance) => stem_of(instance.as_str()).to_owned(),
+        None => TenantScope::of(&key.tenant).instance_stem(key.meeting.as_str()),
+    }
+}
+
+fn stem_of(instance: &str) -> &str {
+    instance.rsplit_once('-').map_or(instance, |(stem, _)| stem)
+}
+
 impl Fleet {
+    /// Returns the record of a tenant's meeting that has an internal id, or may have it: its create
+    /// is not confirmed, and the id is made of its `meetingID`. The caller may have the id from the
+    /// answer to the create, whose confirmation is under way.
+    pub fn record_of_instance(
+        &self,
+        tenant: &TenantId,
+        instance: &str,
+    ) -> Option<(&MeetingKey, &Stored<MeetingRecord>)> {
+        let has_time =
+            instance.rsplit_once('-').is_some_and(|(_, time)| time.bytes().all(|byte| byte.is_ascii_digit()));
+        let stem = stem_of(instance);
+        let named = |(key, stored): &(&MeetingKey, &Stored<MeetingRecord>)| match &stored.value.state {
+            RecordState::Active { internal_id, .. } => internal_id.as_str() == instance,
+            RecordState::Pending => has_time && self::stem(key, &stored.value) == stem,
+            RecordState::Ending { .. } => false,
+        };
+        let records = self.records.by_stem(tenant, stem).filter(|key| key.tenant == *tenant);
+        records.filter_map(|key| Some((key, self.record(key)?))).find(named)
+    }
+
     /// Returns the meeting whose record or zombie on a server names an instance.
     pub fn key_of_instance(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
         let mut records = self.records_on(server).filter(|(_, stored)| stored.value.names(instance));

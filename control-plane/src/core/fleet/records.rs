@@ -1,13 +1,14 @@
 //! The index of the records by key and by server, with the number of meetings of each tenant.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, hash::BuildHasher, time::Instant};
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashMap, HashMapExt, quality::FixedState};
 use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState},
 };
 
+use super::instances;
 use crate::core::plan::Stored;
 
 /// A record with the times and the reservation that this replica derives for it.
@@ -35,11 +36,14 @@ pub(super) struct RecordIndex {
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
     /// Number of records that count as meetings of each tenant.
     of: HashMap<TenantId, usize>,
+    /// The records by their tenants and the stems of the internal ids that they have or may get,
+    /// as hashes. Two ids have one stem only if one of them is unscoped (ADR 12).
+    by_stem: HashMap<u64, Vec<MeetingKey>>,
 }
 
 impl Default for RecordIndex {
     fn default() -> Self {
-        Self { all: HashMap::new(), on: HashMap::new(), of: HashMap::new() }
+        Self { all: HashMap::new(), on: HashMap::new(), of: HashMap::new(), by_stem: HashMap::new() }
     }
 }
 
@@ -52,6 +56,12 @@ impl RecordIndex {
         now: Instant,
     ) -> Option<RecordEntry> {
         let old = self.all.remove(key);
+        let stems = [old.as_ref().map(|old| &old.stored), stored.as_ref()]
+            .map(|stored| stored.map(|stored| stem_hash(&key.tenant, &instances::stem(key, &stored.value))));
+        if stems[0] != stems[1] {
+            stems[0].into_iter().for_each(|stem| self.forget_stem(stem, key));
+            stems[1].into_iter().for_each(|stem| self.by_stem.entry(stem).or_default().push(key.clone()));
+        }
         let was = old.as_ref().is_some_and(|old| counts(&old.stored.value));
         self.count(&key.tenant, was, stored.as_ref().is_some_and(|new| counts(&new.value)));
         if let Some(old) = &old
@@ -81,6 +91,21 @@ impl RecordIndex {
             self.all.insert(key.clone(), entry);
         }
         old
+    }
+
+    fn forget_stem(&mut self, stem: u64, key: &MeetingKey) {
+        if let Some(keys) = self.by_stem.get_mut(&stem) {
+            keys.retain(|other| other != key);
+            if keys.is_empty() {
+                self.by_stem.remove(&stem);
+            }
+        }
+    }
+
+    /// Visits the records of a tenant whose internal id begins with `stem`, as far as it is known,
+    /// and perhaps others.
+    pub(super) fn by_stem(&self, tenant: &TenantId, stem: &str) -> impl Iterator<Item = &MeetingKey> {
+        self.by_stem.get(&stem_hash(tenant, stem)).into_iter().flatten()
     }
 
     fn count(&mut self, tenant: &TenantId, was: bool, is: bool) {
@@ -125,6 +150,10 @@ impl RecordIndex {
     pub(super) fn count_on(&self, server: &ServerId) -> usize {
         self.on.get(server).map_or(0, BTreeSet::len)
     }
+}
+
+fn stem_hash(tenant: &TenantId, stem: &str) -> u64 {
+    FixedState::default().hash_one((tenant.as_str(), stem))
 }
 
 /// Returns whether a record counts as a meeting of its tenant: a record that is ENDING does not,

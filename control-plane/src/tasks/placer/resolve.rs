@@ -28,13 +28,21 @@ use crate::{
 /// read from the store itself.
 const SEE_WITHIN: Duration = Duration::from_millis(300);
 
-/// A record, and its server as edges see it.
-type FoundMeeting = (MeetingRecord, Option<ServerRoute>);
+/// A meeting by its own id, with its record, and its server as edges see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundMeeting {
+    /// The meeting, by its own id even if its internal id was looked up.
+    pub key: MeetingKey,
+    /// The meeting's record.
+    pub record: MeetingRecord,
+    /// The meeting's server, if it has an entry.
+    pub server: Option<ServerRoute>,
+}
 
 /// A meeting at the time of the request or later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeetingLookup {
-    /// The meeting's record and server, if it has a record.
+    /// The meeting, if it has a record.
     pub found: Option<FoundMeeting>,
     /// Revision of the fleet that answered.
     pub revision: Revision,
@@ -60,7 +68,7 @@ impl MeetingResolver {
         Self { fleet, revisions, store, codec }
     }
 
-    /// Looks a meeting up.
+    /// Looks a meeting up by its own id, and then by its internal id, as edges do in their tables.
     ///
     /// # Errors
     /// The store is unreachable, so that the absence of a record would be a guess.
@@ -73,7 +81,15 @@ impl MeetingResolver {
         let newest = Revision::new(epoch, self.revisions.read().await?);
         let patience = deadline.saturating_duration_since(clock::now()).min(SEE_WITHIN);
         let seen = self.fleet.reach(newest, patience).await.is_ok();
-        let found = if seen { self.fleet.read(|fleet| known(fleet, key)) } else { self.read(key).await? };
+        let found = if seen {
+            self.fleet.read(|fleet| known(fleet, key).or_else(|| by_instance(fleet, key)))
+        } else {
+            match self.read(key).await? {
+                Some(found) => Some(found),
+                // The store has no index of internal ids. The fleet has waited for its newest writes.
+                None => self.fleet.read(|fleet| by_instance(fleet, key)),
+            }
+        };
         // The revision is read after the record, so that its epoch is not older than the record's.
         Ok(MeetingLookup { found, revision: self.fleet.read(Fleet::revision) })
     }
@@ -98,7 +114,7 @@ impl MeetingResolver {
             Some(FleetEvent::Server(_, Some(stored))) => Some(server_route(&stored.value, health)),
             _ => None,
         };
-        Ok(Some((record.value, server)))
+        Ok(Some(FoundMeeting { key: key.clone(), record: record.value, server }))
     }
 
     /// Reads the value of a key; an unreadable value counts as absent, as in the fleet.
@@ -113,7 +129,13 @@ impl MeetingResolver {
 fn known(fleet: &Fleet, key: &MeetingKey) -> Option<FoundMeeting> {
     let record = fleet.record(key)?.value.clone();
     let server = fleet.routing().server(&record.server).cloned();
-    Some((record, server))
+    Some(FoundMeeting { key: key.clone(), record, server })
+}
+
+/// Returns the meeting whose internal id is given in the place of its own.
+fn by_instance(fleet: &Fleet, given: &MeetingKey) -> Option<FoundMeeting> {
+    let (key, _) = fleet.record_of_instance(&given.tenant, given.meeting.as_str())?;
+    known(fleet, key)
 }
 
 #[cfg(test)]
@@ -169,7 +191,7 @@ mod tests {
         let revisions = RevisionReader::new(store.clone(), TaskGroup::new(), Duration::from_secs(5));
         let resolver = MeetingResolver::new(fleet, revisions, store, codec);
         let resolved = resolver.resolve(&key("m"), clock::now() + Duration::from_secs(5)).await.unwrap();
-        let (found, route) = resolved.found.unwrap();
-        assert_eq!((found, route.unwrap().health), (record, Health::Online));
+        let found = resolved.found.unwrap();
+        assert_eq!((found.record, found.server.unwrap().health), (record, Health::Online));
     }
 }
