@@ -1,6 +1,9 @@
 //! `MeetingService`: administration of meetings and zombies.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tonic::{Request, Response, Status};
 use usher_model::{
@@ -14,6 +17,7 @@ use usher_proto::v1::{
     ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse, SupersedeMeetingRequest,
     SupersedeMeetingResponse, meeting_service_server::MeetingService,
 };
+use usher_runtime::clock;
 
 use super::{
     adopt::MeetingAdopter, deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal,
@@ -21,13 +25,22 @@ use super::{
 use crate::{
     core::{fleet::Fleet, lifecycle::EndReport},
     ports::BbbServers,
-    tasks::{admin::FleetAdmin, fleet_handle::FleetHandle, placer::MeetingPlacer, writer::WriteError},
+    tasks::{
+        admin::FleetAdmin,
+        fleet_handle::FleetHandle,
+        placer::{MeetingPlacer, MeetingResolver},
+        writer::WriteError,
+    },
 };
+
+/// Longest time that the end of a meeting waits until its create is confirmed.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The implementation of `MeetingService`.
 pub(super) struct MeetingRpc {
     fleet: FleetHandle,
     placer: MeetingPlacer,
+    resolver: MeetingResolver,
     admin: FleetAdmin,
     servers: Arc<dyn BbbServers>,
     call_timeout: Duration,
@@ -37,12 +50,12 @@ impl MeetingRpc {
     /// Returns the service. It reads `fleet` and ends meetings by `servers` within `call_timeout`.
     pub(super) fn new(
         fleet: FleetHandle,
-        placer: MeetingPlacer,
+        (placer, resolver): (MeetingPlacer, MeetingResolver),
         admin: FleetAdmin,
         servers: Arc<dyn BbbServers>,
         call_timeout: Duration,
     ) -> Self {
-        Self { fleet, placer, admin, servers, call_timeout }
+        Self { fleet, placer, resolver, admin, servers, call_timeout }
     }
 }
 
@@ -92,14 +105,7 @@ impl MeetingService for MeetingRpc {
         let request = request.into_inner();
         let key = name::parse_meeting("name", &request.name)?;
         let meant = instance(&request.internal_id)?;
-        let (record, server) = self
-            .fleet
-            .read(|fleet| {
-                let record = fleet.record(&key)?.value.clone();
-                let server = reachable(fleet, &record.server);
-                Some((record, server))
-            })
-            .ok_or_else(|| not_found(&key))?;
+        let (record, server) = self.confirmed(&key, deadline).await?;
         if meant.is_some_and(|meant| !record.names(&meant)) {
             return Err(RpcRefusal::another_instance(&name::meeting(&key)).into());
         }
@@ -180,6 +186,36 @@ impl MeetingService for MeetingRpc {
         let (fleet, admin, servers) = (&self.fleet, &self.admin, &self.servers);
         let adopter = MeetingAdopter { fleet, admin, servers, call_timeout: self.call_timeout };
         Ok(Response::new(adopter.adopt(request.into_inner(), deadline).await?))
+    }
+}
+
+impl MeetingRpc {
+    /// Returns the record of a meeting and its server, if that can be reached. This replica may not
+    /// have applied the latest writes yet, and an edge may be about to confirm the create, whose
+    /// caller knows the meeting already: the record is awaited for a moment.
+    async fn confirmed(
+        &self,
+        key: &MeetingKey,
+        deadline: Instant,
+    ) -> Result<(MeetingRecord, Option<Server>), RpcRefusal> {
+        let give_up = deadline.min(clock::now() + CONFIRMED_WITHIN);
+        let newest = self.resolver.resolve(key, give_up).await;
+        newest.map_err(|error| RpcRefusal::store(&error))?;
+        let mut changes = self.fleet.revisions();
+        loop {
+            changes.mark_unchanged();
+            let found = self.fleet.read(|fleet| {
+                let record = fleet.record(key)?.value.clone();
+                let server = reachable(fleet, &record.server);
+                Some((record, server))
+            });
+            let (record, server) = found.ok_or_else(|| not_found(key))?;
+            let left = give_up.saturating_duration_since(clock::now());
+            let awaited = server.is_some() && record.state == RecordState::Pending && !left.is_zero();
+            if !awaited || !matches!(tokio::time::timeout(left, changes.changed()).await, Ok(Ok(()))) {
+                return Ok((record, server));
+            }
+        }
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn serve(
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement = PlacementRpc::new(
         engine.placer.clone(),
-        engine.resolver,
+        engine.resolver.clone(),
         fleet.clone(),
         engine.poll_requests.clone(),
     );
@@ -111,7 +111,7 @@ pub async fn serve(
     };
     let meetings = MeetingRpc::new(
         fleet.clone(),
-        engine.placer,
+        (engine.placer, engine.resolver),
         engine.admin.clone(),
         servers.clone(),
         timing.call_timeout,

@@ -37,6 +37,20 @@ async fn a_meeting_on_a_server_that_wants_the_moderator_password_is_ended_with_i
     bench.stop().await;
 }
 
+/// The caller of the create has its answer already, and the edge is about to confirm it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_meeting_waits_for_the_confirmation_of_its_create() {
+    let bench = Bench::with_servers(1).await;
+    let placed = bench.place("ends").await.expect("is placed");
+    let end = EndMeetingRequest { name: "tenants/default/meetings/ends".into(), internal_id: String::new() };
+    let mut service = bench.meetings();
+    let ending = tokio::spawn(async move { service.end_meeting(end).await });
+    bench.call_and_confirm("ends", &placed).await;
+    ending.await.expect("does not panic").expect("ends");
+    assert!(bench.sims[0].meetings().is_empty());
+    bench.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn meetings_are_listed_by_tenant_and_server_in_pages() {
     let bench = Bench::with_servers(2).await;
