@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod clock;
+pub mod compute_pool;
 pub mod config;
 pub mod descriptors;
 pub mod memory;

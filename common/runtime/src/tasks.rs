@@ -51,6 +51,15 @@ impl TaskGroup {
         self.tracker.spawn(work);
     }
 
+    /// Starts work of bounded length that occupies a processor, on a thread that serves no request. The caller
+    /// bounds the number of such works ([`crate::compute_pool`]).
+    pub fn spawn_blocking<T>(&self, work: impl FnOnce() -> T + Send + 'static) -> tokio::task::JoinHandle<T>
+    where
+        T: Send + 'static,
+    {
+        self.tracker.spawn_blocking(work)
+    }
+
     /// Returns the token that is cancelled when all tasks must stop.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
