@@ -59,4 +59,10 @@ pub struct TenantPolicyArgs {
     /// Telephone number that users see; an empty one keeps the number that the application sends
     #[arg(long, value_name = "NUMBER", group = "change")]
     pub dial_number: Option<String>,
+    /// Let lists of recordings lack the parts of servers that do not answer, marked by a header
+    #[arg(long, group = "change")]
+    pub partial_recordings: bool,
+    /// Refuse lists of recordings as retryable while a server does not answer
+    #[arg(long, conflicts_with = "partial_recordings", group = "change")]
+    pub no_partial_recordings: bool,
 }

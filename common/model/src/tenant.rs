@@ -32,6 +32,9 @@ pub struct TenantPolicy {
     pub voice_bridges: Option<VoiceRange>,
     /// Telephone number that users see; if it is empty, the number of the application stays.
     pub dial_number: String,
+    /// Whether its lists of recordings may lack the parts of servers that have not answered. Otherwise such a list
+    /// is refused as retryable, because some applications delete the recordings that a list does not contain.
+    pub partial_recordings: bool,
 }
 
 /// A document with which meetings are created.

@@ -168,8 +168,8 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
         .prop_map(|shown| shown.map(|(url, name, forced)| PresentationDocument { url, name, forced }));
     let limits = (0..10_000_u64, any::<u32>(), any::<u32>(), any::<u32>(), ".{0,20}");
     let voice = (option::of(range()), ".{0,20}");
-    (rules(), rules(), limits, presentation, voice).prop_map(
-        |(create_rules, join_rules, limits, presentation, voice)| {
+    (rules(), rules(), limits, presentation, voice, any::<bool>()).prop_map(
+        |(create_rules, join_rules, limits, presentation, voice, partial_recordings)| {
             let (minutes, max_meetings, max_users, max_cost, server_tag) = limits;
             let max_duration = Duration::from_secs(minutes * 60);
             TenantPolicy {
@@ -183,6 +183,7 @@ fn policy() -> impl Strategy<Value = TenantPolicy> {
                 presentation,
                 voice_bridges: voice.0,
                 dial_number: voice.1,
+                partial_recordings,
             }
         },
     )

@@ -74,6 +74,7 @@ impl From<&TenantPolicy> for v1::TenantPolicy {
                 .voice_bridges
                 .map(|range| v1::VoiceRange { first: range.first(), last: range.last() }),
             dial_number: policy.dial_number.clone(),
+            partial_recordings: policy.partial_recordings,
         }
     }
 }
@@ -100,6 +101,7 @@ impl From<v1::TenantPolicy> for TenantPolicy {
                 .voice_bridges
                 .and_then(|range| VoiceRange::new(range.first, range.last).ok()),
             dial_number: policy.dial_number,
+            partial_recordings: policy.partial_recordings,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
         ("server_tag", args.server_tag.is_some()),
         ("voice_bridges", args.no_voice_bridges || args.voice_bridges.is_some()),
         ("dial_number", args.dial_number.is_some()),
+        ("partial_recordings", args.partial_recordings || args.no_partial_recordings),
         ("presentation", args.no_presentation || args.presentation.is_some()),
     ];
     let fields = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| format!("policy.{name}"));
@@ -38,6 +39,7 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
             .voice_bridges
             .map(|range| v1::VoiceRange { first: range.first(), last: range.last() }),
         dial_number: args.dial_number.unwrap_or_default(),
+        partial_recordings: args.partial_recordings,
     };
     (policy, fields.collect())
 }

@@ -35,6 +35,8 @@ pub(super) struct TenantRow {
     voice_bridges: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     dial_number: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial_recordings: bool,
 }
 
 /// The document that its meetings begin with.
@@ -77,6 +79,7 @@ impl From<v1::Tenant> for TenantRow {
             }),
             voice_bridges: policy.voice_bridges.map(|range| range.to_string()),
             dial_number: policy.dial_number,
+            partial_recordings: policy.partial_recordings,
         }
     }
 }

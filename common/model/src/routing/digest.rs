@@ -113,7 +113,9 @@ fn policy(fields: Fields, policy: &TenantPolicy) -> Fields {
     };
     let fields =
         if policy.max_cost == 0 { fields } else { fields.text("cost").text(&policy.max_cost.to_string()) };
-    if policy.dial_number.is_empty() { fields } else { fields.text("dial").text(&policy.dial_number) }
+    let fields =
+        if policy.dial_number.is_empty() { fields } else { fields.text("dial").text(&policy.dial_number) };
+    if policy.partial_recordings { fields.text("partial recordings") } else { fields }
 }
 
 impl DigestInput for MeetingRoute {

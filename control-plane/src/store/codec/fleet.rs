@@ -102,6 +102,7 @@ pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
             .voice_bridges
             .map(|range| pb::VoiceRangeValue { first: range.first(), last: range.last() }),
         dial_number: tenant.policy.dial_number.clone(),
+        partial_recordings: tenant.policy.partial_recordings,
     }
 }
 
@@ -121,6 +122,7 @@ pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
         }),
         voice_bridges: value.voice_bridges.and_then(|range| VoiceRange::new(range.first, range.last).ok()),
         dial_number: value.dial_number,
+        partial_recordings: value.partial_recordings,
     };
     TenantRoute {
         id,

@@ -11,7 +11,7 @@ use usher_proto::v1;
 use crate::{core::placement::TagWish, grpc::status::RequestViolation};
 
 /// The fields of a policy that an update may name, each as `policy.NAME`.
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 11] = [
     "policy.create_rules",
     "policy.join_rules",
     "policy.max_duration",
@@ -22,6 +22,7 @@ pub(super) const FIELDS: [&str; 10] = [
     "policy.presentation",
     "policy.voice_bridges",
     "policy.dial_number",
+    "policy.partial_recordings",
 ];
 /// Largest number of rules for one call; every create or join of the tenant applies all of them.
 const MAX_RULES: usize = 100;
@@ -60,6 +61,7 @@ pub(super) fn policy(wire: v1::TenantPolicy, faults: &mut Vec<RequestViolation>)
         presentation,
         voice_bridges,
         dial_number,
+        partial_recordings: wire.partial_recordings,
     }
 }
 
@@ -82,6 +84,7 @@ pub(super) fn updated(old: &TenantPolicy, new: &TenantPolicy, named: impl Fn(&st
         presentation: pick("policy.presentation").presentation.clone(),
         voice_bridges: pick("policy.voice_bridges").voice_bridges,
         dial_number: pick("policy.dial_number").dial_number.clone(),
+        partial_recordings: pick("policy.partial_recordings").partial_recordings,
     }
 }
 
@@ -188,6 +191,7 @@ mod tests {
             max_duration: Some(prost_types::Duration { seconds: 61, nanos: 0 }),
             max_meetings: 3,
             server_tag: " gpu! ".into(),
+            partial_recordings: true,
             ..Default::default()
         };
         let read = policy(wire, &mut Vec::new());
