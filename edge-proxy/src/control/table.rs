@@ -165,6 +165,11 @@ impl LiveTable {
         }
     }
 
+    /// Takes over the people that were redirected by `former`. The table has no readers yet.
+    pub(super) fn inherit(&self, former: &Self) {
+        self.tenants.inherit(&former.tenants);
+    }
+
     /// Makes the places of all servers that are new, by one copy of the map.
     fn reserve<'s>(&self, ids: impl Iterator<Item = &'s ServerId>) {
         let known = self.servers.load();

@@ -98,9 +98,12 @@ impl TableCell {
         tokio::time::timeout(patience, reached).await.is_ok()
     }
 
-    /// Replaces the table by a new one.
+    /// Replaces the table by a new one, which takes over what this edge itself knows.
     pub fn replace(&self, table: LiveTable) {
         let revision = table.revision();
+        if let Some(former) = &*self.load() {
+            table.inherit(former);
+        }
         self.table.store(Some(Arc::new(table)));
         self.revision.send_replace(Some(revision));
     }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
 use papaya::{HashMap, HashMapRef, LocalGuard};
+use usher_bbb::query::ParameterList;
 use usher_model::{id::TenantId, routing::TenantRoute};
 use usher_runtime::clock;
 
 use super::meetings::TenantMeetings;
-use crate::core::quota::RecentJoins;
+use crate::core::quota::SentPeople;
 
 /// One tenant and its meetings.
 #[derive(Debug, Clone)]
@@ -21,8 +22,8 @@ pub struct TenantSlot {
     pub route: Option<Arc<TenantRoute>>,
     /// The meetings of the tenant.
     pub meetings: Arc<TenantMeetings>,
-    /// The joins that polls do not count yet; used only if the tenant's users are limited.
-    pub recent_joins: Arc<Mutex<RecentJoins>>,
+    /// The people that this edge redirected; used only if the tenant's users are limited.
+    pub sent_people: Arc<Mutex<SentPeople>>,
 }
 
 impl TenantSlot {
@@ -30,16 +31,16 @@ impl TenantSlot {
         Self {
             route: None,
             meetings: Arc::new(TenantMeetings::new(id, expected)),
-            recent_joins: Arc::default(),
+            sent_people: Arc::default(),
         }
     }
 
-    /// Returns whether one more user may join, according to the limit in `route`, and counts the
-    /// join.
-    pub fn admits(&self, route: &TenantRoute) -> bool {
+    /// Returns whether the person of a join may be redirected to `meeting`, the tenant's own id,
+    /// according to the limit in `route`, and counts the person. Without a limit no lock is taken.
+    pub fn admits(&self, route: &TenantRoute, meeting: &str, parameters: &ParameterList<'_>) -> bool {
         let limit = route.policy.max_users;
-        let recent = || self.recent_joins.lock().unwrap_or_else(PoisonError::into_inner);
-        limit == 0 || recent().admit(route.users, limit, clock::now())
+        let sent = || self.sent_people.lock().unwrap_or_else(PoisonError::into_inner);
+        limit == 0 || sent().admit((meeting, parameters), route.users, limit, clock::now())
     }
 }
 
@@ -120,6 +121,17 @@ impl TenantIndex {
         let by_id = self.by_id.pin();
         let slot = by_id.get_or_insert_with(tenant.clone(), || TenantSlot::new(tenant, 0));
         Arc::clone(&slot.meetings)
+    }
+
+    /// Takes over the people that were redirected by the tables before.
+    pub(super) fn inherit(&self, former: &Self) {
+        let (own, before) = (self.by_id.pin(), former.by_id.pin());
+        for (id, before) in &before {
+            own.update(id.clone(), |slot| TenantSlot {
+                sent_people: Arc::clone(&before.sent_people),
+                ..slot.clone()
+            });
+        }
     }
 
     fn own_host(&self, host: String, id: &TenantId) {

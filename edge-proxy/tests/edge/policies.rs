@@ -125,8 +125,8 @@ async fn no_more_users_are_sent_on_than_a_tenant_may_have() {
     }
     cluster.settled().await;
     let join = "meetingID=room&fullName=Ada&role=VIEWER";
-    for _ in 0..2 {
-        school.call("join", join).await.location();
+    for person in ["Eve", "Bob"] {
+        school.call("join", &format!("meetingID=room&fullName={person}&role=VIEWER")).await.location();
         school.call("join", "meetingID=nowhere&fullName=Ada&role=VIEWER").await;
     }
     assert_eq!(school.call("join", join).await.key(), "maxParticipantsReached");
@@ -141,5 +141,36 @@ async fn no_more_users_are_sent_on_than_a_tenant_may_have() {
     cluster.plane.set_tenant(counted(9));
     cluster.settled().await;
     school.call("join", join).await.location();
-    assert_eq!(school.call("join", join).await.key(), "maxParticipantsReached");
+    let other = join.replace("Ada", "Ann");
+    assert_eq!(school.call("join", &other).await.key(), "maxParticipantsReached");
+}
+
+#[tokio::test]
+async fn one_person_takes_one_place_of_a_tenant_however_often_the_link_is_clicked() {
+    let cluster = Cluster::start(1).await;
+    let school = Tenant::join_cluster(&cluster, "school").await;
+    let counted = |users| TenantRoute {
+        policy: TenantPolicy { max_users: 2, ..TenantPolicy::default() },
+        users,
+        ..tenant("school", &[&Tenant::secret("school")], &[])
+    };
+    cluster.plane.set_tenant(counted(0));
+    let created = school.call("create", "meetingID=room&name=Room").await;
+    cluster.settled().await;
+    let join = |person: &str| format!("meetingID=room&role=VIEWER&{person}");
+    for person in ["userID=1&fullName=Ada", "fullName=Eve&userID="] {
+        for _ in 0..3 {
+            school.call("join", &join(person)).await.location();
+        }
+    }
+    let third = join("fullName=Ada&userID=3");
+    assert_eq!(school.call("join", &third).await.key(), "maxParticipantsReached");
+    // Polls list both, and the whole table is sent again.
+    cluster.plane.set_tenant(counted(2));
+    cluster.plane.send_snapshot(&cluster.plane.table(), false);
+    cluster.settled().await;
+    let internal = created.text("internalMeetingID");
+    school.call("join", &join("userID=1&fullName=Ada%20L")).await.location();
+    school.call("join", &format!("meetingID={internal}&fullName=Eve&role=VIEWER")).await.location();
+    assert_eq!(school.call("join", &third).await.key(), "maxParticipantsReached");
 }

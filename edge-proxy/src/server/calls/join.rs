@@ -73,8 +73,10 @@ impl JoinCalls {
             } else {
                 (found.on_server != found.name).then_some(QueryEdit::Set("meetingID", found.on_server))
             };
-            (decide(ApiCall::Join, Some(known)) == RoutingDecision::Forward)
-                .then(|| self.redirect((tenant.slot, tenant.route), server, signed.list(), edit))
+            (decide(ApiCall::Join, Some(known)) == RoutingDecision::Forward).then(|| {
+                let tenant = (tenant.slot, &**tenant.route);
+                self.redirect(tenant, (found.name, server), signed.list(), edit)
+            })
         })?
     }
 
@@ -84,7 +86,8 @@ impl JoinCalls {
             MeetingLocation::At(owner) => {
                 let given = request.meeting.as_ref().map_or("", |id| id.as_str());
                 let tenant = (&request.slot, &*request.route);
-                self.redirect(tenant, &owner.server, &request.parameters, owner.edit(given))
+                let place = (owner.key.meeting.as_str(), &owner.server);
+                self.redirect(tenant, place, &request.parameters, owner.edit(given))
             }
             MeetingLocation::Missing | MeetingLocation::EndLater(_) => {
                 join_refused(request.parameters.text(), &Refusal::INVALID_MEETING)
@@ -96,11 +99,11 @@ impl JoinCalls {
     fn redirect(
         &self,
         (slot, tenant): (&TenantSlot, &TenantRoute),
-        server: &ServerRoute,
+        (meeting, server): (&str, &ServerRoute),
         parameters: &ParameterList<'_>,
         id: Option<QueryEdit<'_>>,
     ) -> CallReply {
-        if !slot.admits(tenant) {
+        if !slot.admits(tenant, meeting, parameters) {
             return join_refused(parameters.text(), &Refusal::FULL);
         }
         let sent = self.rules.join(parameters, &tenant.policy, id);
