@@ -45,6 +45,15 @@ enum Instance {
 }
 
 impl Instance {
+    /// Returns whether the instance may be the one with this time in an internal id of the usual form.
+    fn may_have_begun_at(&self, time: u64) -> bool {
+        match self {
+            Self::Pending => true,
+            Self::Regular(own) => *own == time,
+            Self::Unscoped(_) | Self::Other(_) => false,
+        }
+    }
+
     /// Returns the internal id if the map by SHA-1 cannot find it.
     fn odd(&self) -> Option<&str> {
         match self {
@@ -206,7 +215,10 @@ impl TenantMeetings {
         self.len() == 0
     }
 
-    /// Looks a meeting up by its `meetingID`, and then by its exact internal id.
+    /// Looks a meeting up by its `meetingID`, and then by its internal id. A meeting that its server
+    /// has not confirmed is found by every internal id that is made of its `meetingID`: a caller may
+    /// know the id from the answer to the create before the table does. The id belongs to this
+    /// tenant, and the server knows whether it is right.
     pub fn find<R>(&self, id: &str, read: impl FnOnce(TableMeeting<'_>) -> R) -> Option<R> {
         let meetings = self.by_name.pin();
         if let Some((key, place)) = meetings.get_key_value(&ByName(self.scope.scoped(id))) {
@@ -214,7 +226,7 @@ impl TenantMeetings {
         }
         if let Some((sha1, time)) = split_internal_id(id)
             && let Some((key, place)) = meetings.get_key_value(&BySha1(sha1))
-            && place.instance == Instance::Regular(time)
+            && place.instance.may_have_begun_at(time)
         {
             return Some(read(self.found(key, place)));
         }

@@ -7,7 +7,7 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use crate::support::{Cluster, Heard, key, signed};
+use crate::support::{Cluster, Heard, ended, eventually, key, signed};
 
 fn pending(id: &str) -> MeetingRoute {
     MeetingRoute {
@@ -49,6 +49,50 @@ async fn a_join_right_after_a_create_elsewhere_is_resolved() {
         "meetingID=room&fullName=Ada&role=MODERATOR"
     );
     assert!(cluster.plane.count(|heard| *heard == Heard::Resolved) >= 1);
+}
+
+/// The caller knows the internal id from the answer to its create, whose confirmation may be under
+/// way for long.
+#[tokio::test]
+async fn an_unconfirmed_meeting_is_used_by_the_internal_id_of_its_answer() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.route_confirmed(false);
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    cluster.settled().await;
+    let join = cluster.client.join(&internal).await;
+    assert_eq!(join.redirected_query(), format!("meetingID={internal}&fullName=Ada&role=MODERATOR"));
+    let by_internal = format!("meetingID={internal}");
+    let info = cluster.client.call("getMeetingInfo", &by_internal).await;
+    assert_eq!(info.text("meetingID"), "room");
+    let running = cluster.client.call("isMeetingRunning", &by_internal).await;
+    assert!(running.is_success(), "{running:?}");
+    let other = internal.replace('-', "-1");
+    let unknown = cluster.client.call("getMeetingInfo", &format!("meetingID={other}")).await;
+    assert_eq!(unknown.key(), "notFound", "the server knows which instance runs");
+    assert!(cluster.client.call("end", &by_internal).await.is_retryable(), "it is not confirmed");
+    cluster.plane.route_confirmed(true);
+    assert!(cluster.client.call("end", &format!("meetingID={other}")).await.key() == "notFound");
+    assert_eq!(cluster.sims[0].meetings().len(), 1);
+    assert!(cluster.client.call("end", &by_internal).await.is_success());
+    assert!(cluster.sims[0].meetings().is_empty());
+}
+
+/// Neither the placement nor the confirmation has come to the table of the edge that is asked.
+#[tokio::test]
+async fn a_meeting_of_another_edge_is_used_by_its_internal_id_before_the_table_knows_it() {
+    let cluster = Cluster::start(1).await;
+    cluster.plane.fall_silent();
+    let internal = cluster.client.create("room").await.text("internalMeetingID").to_owned();
+    eventually("the create is confirmed", async || {
+        cluster.plane.meeting(&key("room")).is_some_and(|meeting| meeting.state != RouteState::Pending)
+    })
+    .await;
+    cluster.client.join(&internal).await.location();
+    let by_internal = format!("meetingID={internal}");
+    assert_eq!(cluster.client.call("getMeetingInfo", &by_internal).await.text("meetingID"), "room");
+    assert!(cluster.client.call("end", &by_internal).await.is_success());
+    assert!(cluster.sims[0].meetings().is_empty());
+    assert_eq!(cluster.plane.count(ended("room")), 1);
 }
 
 #[tokio::test]

@@ -37,6 +37,21 @@ fn a_meeting_is_found_by_both_ids_and_by_no_prefix() {
 }
 
 #[test]
+fn an_unconfirmed_meeting_is_found_by_the_internal_ids_that_it_may_have() {
+    let (own, other) = (meetings("default"), meetings("school"));
+    for meetings in [&own, &other] {
+        meetings.insert("room-42", server(), &RouteState::Pending);
+    }
+    assert_eq!(own.find(INTERNAL, |found| found.name.to_owned()).as_deref(), Some("room-42"));
+    assert!(other.find(INTERNAL, |_| ()).is_none(), "its hash is that of another tenant's meeting");
+    for id in ["6fea8cf5c91f71a844862ead37a54d70198c664e", "6fea"] {
+        assert!(own.find(id, |_| ()).is_none(), "{id}");
+    }
+    own.insert("room-42", server(), &active(INTERNAL));
+    assert!(own.find(&INTERNAL.replace("1700", "1701"), |_| ()).is_none());
+}
+
+#[test]
 fn a_tenants_meeting_is_found_by_its_own_id_and_by_no_other_tenants() {
     let meetings = meetings("school");
     let internal = format!("{}-17", hex(&sha1("school~room-42")));

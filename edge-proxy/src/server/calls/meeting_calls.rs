@@ -147,10 +147,16 @@ impl MeetingCalls {
                 Err(reply) => return reply,
             },
         };
+        // The caller may have named an older instance of a meeting that was not confirmed yet.
+        let given = request.meeting.as_ref().map_or("", |id| id.as_str());
+        let instance = owner.instance().or(confirmed.as_ref());
+        if given != owner.key.meeting.as_str() && instance.is_some_and(|own| own.as_str() != given) {
+            return missing(request);
+        }
         match self.change(request, parameters, &owner.server, UploadBody::None).await {
             Ok(answer) => {
                 if answer.outcome.success {
-                    self.report_end(owner, owner.instance().or(confirmed.as_ref())).await;
+                    self.report_end(owner, instance).await;
                 }
                 CallReply::passed_on(&answer, request.own_ids(&answer.text).into_owned())
             }

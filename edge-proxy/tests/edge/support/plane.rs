@@ -71,6 +71,8 @@ struct State {
     hooks: BTreeMap<String, v1::Hook>,
     /// The answer to confirmations, `true` by default.
     routed: bool,
+    /// Whether no edge gets the changes, as over a slow stream.
+    silent: bool,
     /// The voice bridges: each create gets the first that no server refused to it.
     numbers: Vec<VoiceBridge>,
     /// The reason why no breakout room is placed, if there is one.
@@ -122,6 +124,7 @@ impl FakePlane {
             tokens: HashMap::new(),
             hooks: BTreeMap::new(),
             routed: true,
+            silent: false,
             numbers: Vec::new(),
             no_rooms: None,
             no_servers: None,
@@ -254,6 +257,11 @@ impl FakePlane {
         self.state().routed = routed;
     }
 
+    /// Sends no change to any edge from now on.
+    pub(crate) fn fall_silent(&self) {
+        self.state().silent = true;
+    }
+
     /// Changes the table and sends the delta to every edge; with `lost`, to no edge.
     pub(crate) fn change(&self, lost: bool, edit: impl FnOnce(&mut RoutingDelta)) {
         self.state().change(lost, edit);
@@ -336,7 +344,7 @@ impl State {
         let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, base.seq + 1));
         edit(&mut delta);
         self.table.apply(&delta).expect("follows the table");
-        if !lost {
+        if !lost && !self.silent {
             self.send(ToEdge::Delta((&delta).into()));
         }
     }

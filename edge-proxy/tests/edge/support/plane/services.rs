@@ -220,10 +220,18 @@ impl PlacementService for FakePlane {
         self.answer(move |plane| {
             let key: MeetingKey = request.into_inner().key.expect("is set").try_into().expect("is a key");
             let state = plane.note(Heard::Resolved)?;
-            let meeting = state.table.meeting(&key);
+            let is_named = |meeting: &&MeetingRoute| {
+                let instance = match &meeting.state {
+                    RouteState::Active(instance) => instance.as_str(),
+                    RouteState::Pending => return false,
+                };
+                meeting.key.tenant == key.tenant && instance == key.meeting.as_str()
+            };
+            let meeting = state.table.meeting(&key).or_else(|| state.table.meetings().find(is_named));
             let server = meeting.and_then(|meeting| state.table.server(&meeting.server));
             let pending = meeting.is_some_and(|meeting| meeting.state == RouteState::Pending);
-            let token = state.tokens.get(&key).filter(|_| pending);
+            let key = meeting.map_or(&key, |meeting| &meeting.key);
+            let token = state.tokens.get(key).filter(|_| pending);
             Ok(v1::ResolveMeetingResponse {
                 token: token.cloned().unwrap_or_default(),
                 meeting: meeting.map(Into::into),
