@@ -17,7 +17,9 @@ use usher_model::{
     id::{EdgeId, IdError},
     settings::Settings,
 };
-use usher_runtime::{memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
+use usher_runtime::{
+    compute_pool::ComputePool, memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup,
+};
 
 use crate::{
     control::{
@@ -32,7 +34,7 @@ use crate::{
     core::admission::{ByteBudget, ServerLanes},
     metrics::EdgeMetrics,
     server::{CallbackPorts, ClientListener, EdgePorts, ListenerError, RequestRouter, ShutdownPhase},
-    upstream::{CallBudgets, ConnectorError, PassiveReports, ServerClient, SharedReads},
+    upstream::{CallBudgets, ConnectorError, PassiveReports, ServerClient, SharedLists, SharedReads},
 };
 
 /// Least size of the bodies and answers in memory, unless one is set: a list of a large server and the merged
@@ -92,8 +94,10 @@ impl Edge {
         let budgets = CallBudgets {
             lanes: ServerLanes::new(settings.edge.max_server_reads, settings.edge.max_server_writes),
             bytes: bytes.clone(),
+            compute: ComputePool::new(tasks.clone()),
             shed: metrics.requests.shed.clone(),
         };
+        let compute = budgets.compute.clone();
         let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive, budgets)?;
         let keys = CallbackClient::new(planes.clone());
         let tickets = keys.ticket_secrets();
@@ -117,7 +121,14 @@ impl Edge {
             callbacks,
             upstream,
             reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
+            lists: SharedLists::new(
+                settings.meetings.share_lists_for,
+                kept_lists_max(settings),
+                tasks.clone(),
+                metrics.requests.shared_reads.clone(),
+            ),
             bytes,
+            compute,
             tasks: tasks.clone(),
             metrics: metrics.requests.clone(),
         };
@@ -256,4 +267,14 @@ fn memory_budget(settings: &Settings) -> u64 {
         let usable = memory::usable().map_or(MEMORY_BUDGET_LEAST, |usable| usable / 4);
         usable.clamp(MEMORY_BUDGET_LEAST, MEMORY_BUDGET_MOST)
     })
+}
+
+/// Returns the memory in which lists of servers are kept between requests: a small part of the budget, so
+/// that new lists find room beside them.
+fn kept_lists_max(settings: &Settings) -> usize {
+    let budget = match memory_budget(settings) {
+        0 => MEMORY_BUDGET_MOST, // there is no limit
+        budget => budget,
+    };
+    usize::try_from(budget / 4).unwrap_or(usize::MAX)
 }

@@ -86,8 +86,12 @@ pub struct RequestMetrics {
     calls: Vec<CallMetrics>,
     /// Servers whose part was missing from a list, summed over all lists.
     pub partial_lists: Counter,
+    /// Lists of recordings that were refused because a server had not answered.
+    pub refused_lists: Counter,
     /// Reads that were answered by another request's call.
     pub shared_reads: Counter,
+    /// Lookups of meetings that were answered by another request's lookup.
+    pub shared_lookups: Counter,
     /// Creates that were sent to another server.
     pub second_tries: Counter,
     /// Refusals because of a limit, by reason.
@@ -132,10 +136,20 @@ impl RequestMetrics {
                 "usher_edge_partial_lists",
                 "Servers missing from lists of meetings, sessions and recordings",
             ),
+            refused_lists: counter(
+                registry,
+                "usher_edge_refused_lists",
+                "Lists of recordings refused because a server did not answer",
+            ),
             shared_reads: counter(
                 registry,
                 "usher_edge_shared_reads",
                 "Reads answered by another request's call",
+            ),
+            shared_lookups: counter(
+                registry,
+                "usher_edge_shared_lookups",
+                "Lookups of unknown meetings answered by another request's lookup",
             ),
             second_tries: counter(
                 registry,

@@ -5,6 +5,7 @@ mod connector;
 mod passive_reports;
 mod refusal_warnings;
 mod server_answer;
+mod shared_lists;
 mod shared_reads;
 
 use std::{sync::Arc, time::Duration};
@@ -25,13 +26,14 @@ use usher_bbb::{
     parse,
 };
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_runtime::{clock, pending::PendingCalls, telemetry};
+use usher_runtime::{clock, compute_pool::ComputePool, pending::PendingCalls, telemetry};
 
 use refusal_warnings::RefusalWarnings;
 
 pub use connector::ConnectorError;
 pub use passive_reports::PassiveReports;
 pub use server_answer::{ServerAnswer, ServerCallError, is_our_fault};
+pub use shared_lists::{ListPart, SharedLists};
 pub use shared_reads::SharedReads;
 
 use crate::{
@@ -99,6 +101,8 @@ pub struct CallBudgets {
     pub lanes: ServerLanes,
     /// The bytes of answers in memory.
     pub bytes: ByteBudget,
+    /// The threads that read large answers.
+    pub compute: ComputePool,
     /// Counts the calls and answers that were refused.
     pub shed: ShedCounters,
 }
@@ -192,11 +196,31 @@ impl ServerClient {
             if status.is_client_error() {
                 return Err(ServerCallError::Refused(ServerRefusal { status, address_bytes }));
             }
-            read(call, status, response.into_body(), bytes).await
+            self.read(call, status, response.into_body(), bytes).await
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
             .unwrap_or(Err(ServerCallError::Unknown(FailureKind::Timeout)))
+    }
+
+    async fn read(
+        &self,
+        call: ApiCall,
+        status: StatusCode,
+        body: Incoming,
+        mut bytes: ByteHolder,
+    ) -> Result<ServerAnswer, ServerCallError> {
+        if !status.is_success() {
+            return Err(ServerCallError::Unknown(FailureKind::ServerError));
+        }
+        let unreadable = || ServerCallError::Unknown(FailureKind::BadAnswer);
+        let body = collect(body, &mut bytes).await.map_err(|error| match error.downcast_ref() {
+            Some(OverByteBudget) => ServerCallError::OverByteBudget,
+            None => unreadable(),
+        })?;
+        let (size, compute) = (body.len(), &self.budgets.compute);
+        let answer = compute.run(size, move || answer(call, body, bytes)).await;
+        answer.ok().flatten().ok_or_else(unreadable)
     }
 }
 
@@ -225,24 +249,12 @@ fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<Request
     Some(request)
 }
 
-async fn read(
-    call: ApiCall,
-    status: StatusCode,
-    body: Incoming,
-    mut bytes: ByteHolder,
-) -> Result<ServerAnswer, ServerCallError> {
-    if !status.is_success() {
-        return Err(ServerCallError::Unknown(FailureKind::ServerError));
-    }
-    let unreadable = ServerCallError::Unknown(FailureKind::BadAnswer);
-    let body = collect(body, &mut bytes).await.map_err(|error| match error.downcast_ref() {
-        Some(OverByteBudget) => ServerCallError::OverByteBudget,
-        None => unreadable.clone(),
-    })?;
-    let text = String::from_utf8(body.into()).map_err(|_| unreadable.clone())?;
+/// Reads the answer in a body. Returns `None` if it cannot be read.
+fn answer(call: ApiCall, body: Bytes, bytes: ByteHolder) -> Option<ServerAnswer> {
+    let text = String::from_utf8(body.into()).ok()?;
     let is_json = call.answers_json() && text.trim_start().starts_with('{');
     let outcome = if is_json { parse::json_outcome(&text) } else { parse::outcome(&text) };
-    Ok(ServerAnswer { outcome: outcome.map_err(|_| unreadable)?, text, bytes: bytes.into() })
+    Some(ServerAnswer { outcome: outcome.ok()?, text, bytes: bytes.into() })
 }
 
 /// Reads a body. Its bytes are taken from the budget as they come, before they are kept.

@@ -211,8 +211,13 @@ pub struct MeetingSettings {
     pub create_timeout: Duration,
     /// Longest time a call with documents may take. A create takes it only as far as polls list its meeting.
     pub upload_timeout: Duration,
-    /// Longest time any other call may take, and time limit of a survey.
+    /// Longest time any other call may take, and time limit of lists of meetings and sessions.
     pub call_timeout: Duration,
+    /// Time for which a server's list of meetings or sessions is used for the lists of all tenants, counted from the
+    /// beginning of the call; 0 means that only lists at the same time share it.
+    pub share_lists_for: Duration,
+    /// Time limit of a list of recordings; not below `call_timeout`.
+    pub recordings_timeout: Duration,
     /// Rule for meetings that a poll lists and no record names.
     pub adopt: AdoptPolicy,
     /// Longest duration of a meeting; 0 means no limit.
@@ -255,6 +260,8 @@ impl Default for MeetingSettings {
             create_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_mins(5),
             call_timeout: Duration::from_secs(10),
+            share_lists_for: Duration::from_secs(1),
+            recordings_timeout: Duration::from_mins(1),
             adopt: AdoptPolicy::Tagged,
             max_duration: Duration::ZERO,
             zombie_policy: ZombiePolicy::Restore,

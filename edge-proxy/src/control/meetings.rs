@@ -21,7 +21,7 @@ use usher_model::{
     scope::{ScopedId, TenantScope},
 };
 
-use super::server_slot::ServerSlot;
+use super::{server_slot::ServerSlot, unknown_meetings::UnknownMeetings};
 
 /// The number of hexadecimal digits of a SHA-1.
 const SHA1_HEX: usize = 40;
@@ -182,6 +182,7 @@ pub struct TenantMeetings {
     scope: TenantScope,
     by_name: HashMap<ScopedIdKey, MeetingPlace, RandomState>,
     by_odd_instance: HashMap<Box<str>, Box<str>, RandomState>,
+    unknown: UnknownMeetings,
 }
 
 impl std::fmt::Debug for TenantMeetings {
@@ -197,12 +198,18 @@ impl TenantMeetings {
             scope: TenantScope::of(tenant),
             by_name: HashMap::builder().capacity(capacity).hasher(RandomState::default()).build(),
             by_odd_instance: HashMap::builder().hasher(RandomState::default()).build(),
+            unknown: UnknownMeetings::default(),
         }
     }
 
     /// Returns the scope of the tenant's ids on servers.
     pub fn scope(&self) -> &TenantScope {
         &self.scope
+    }
+
+    /// Returns the ids that are unknown at present.
+    pub fn unknown(&self) -> &UnknownMeetings {
+        &self.unknown
     }
 
     /// Returns the number of meetings.
@@ -243,6 +250,7 @@ impl TenantMeetings {
 
     /// Sets a meeting and returns its former server and state.
     pub(super) fn insert(&self, id: &str, server: Arc<ServerSlot>, state: &RouteState) -> Option<Old> {
+        self.unknown.created(id);
         let scoped: Box<str> = self.scope.scoped(id).to_string().into();
         let place = MeetingPlace::new(&self.scope, id, &scoped, server, state);
         if let Some(internal) = place.instance.odd() {
@@ -279,6 +287,11 @@ impl TenantMeetings {
             visit(self.found(key, place));
         }
     }
+}
+
+/// Returns whether an id has the usual form of internal ids, `sha1hex-createTime`.
+pub fn is_internal(id: &str) -> bool {
+    split_internal_id(id).is_some()
 }
 
 /// Returns the SHA-1 of a `meetingID`, which is the first half of an internal id.

@@ -225,6 +225,13 @@ impl LiveTable {
         });
         count(&mut standing.digest, &mut standing.counts.meetings, old.as_ref(), route);
     }
+
+    /// Notes that this edge has placed a meeting, of which the table does not know yet.
+    pub fn created(&self, key: &MeetingKey) {
+        if let Some(slot) = self.tenants().any(key.tenant.as_str()) {
+            slot.meetings.unknown().created(key.meeting.as_str());
+        }
+    }
 }
 
 fn usable(route: &ServerRoute) -> bool {

@@ -5,25 +5,19 @@
 //! table routes to is shown. A meeting without a tenant's mark is shown only to the tenant whose
 //! record it is. Each tenant sees its own ids.
 
+mod meeting_index;
+mod session_index;
+
 use std::{borrow::Cow, collections::HashMap};
 
 use usher_bbb::{
-    parse::{ListedMeeting, element_with_id, strip_usher_metadata, unscoped_element},
+    parse::{element_with_id, strip_usher_metadata, unscoped_element},
     reply,
 };
-use usher_model::{
-    id::{InternalMeetingId, ServerId},
-    scope::{TenantScope, is_altered},
-};
+use usher_model::{id::ServerId, scope::TenantScope};
 
-/// The list of meetings that one server returned.
-#[derive(Debug)]
-pub struct ServerList<'a> {
-    /// The server that returned the list.
-    pub server: &'a ServerId,
-    /// The meetings of all tenants on the server.
-    pub meetings: Vec<ListedMeeting<'a>>,
-}
+use self::meeting_index::IndexedMeeting;
+pub use self::{meeting_index::MeetingIndex, session_index::SessionIndex};
 
 /// The server that the table routes a tenant's meeting to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +30,26 @@ pub struct MeetingHome {
 }
 
 /// Merges the lists of several servers for `tenant`, whose ids have this scope. `home` returns
-/// where a `meetingID` of the tenant is routed to.
-pub fn merge(
+/// where a `meetingID` of the tenant is routed to. The cost is linear in the number of the tenant's
+/// meetings in the lists and of those without a mark.
+pub fn merge<'l>(
     tenant: &str,
     scope: &TenantScope,
-    mut lists: Vec<ServerList<'_>>,
+    lists: impl IntoIterator<Item = (&'l ServerId, &'l MeetingIndex)>,
     home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> String {
-    lists.sort_by(|a, b| a.server.cmp(b.server));
-    let mut shown: Vec<OwnMeeting<'_, '_>> = Vec::new();
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
-    for list in &lists {
-        for listed in &list.meetings {
-            let meeting = OwnMeeting { exact: exact_id(scope, listed), listed };
-            if !is_shown(tenant, scope, &meeting, list.server, &home) {
+    let mut lists: Vec<_> = lists.into_iter().collect();
+    lists.sort_by_key(|(server, _)| *server);
+    let mut shown: Vec<OwnMeeting<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (server, list) in lists {
+        for (listed, is_marked) in list.of(tenant) {
+            let meeting = OwnMeeting { list, listed, exact: exact_id(scope, listed) };
+            if !is_shown(scope, (&meeting, is_marked), server, &home) {
                 continue;
             }
-            let id = meeting.exact.clone().map_or(Cow::Borrowed(listed.meeting_id.as_str()), Cow::Owned);
-            match places.get(&id) {
+            let id = meeting.exact.unwrap_or(&listed.meeting_id);
+            match places.get(id) {
                 // Neither copy is in the table: the newer one has replaced the other.
                 Some(&at) if listed.create_time_ms > shown[at].listed.create_time_ms => shown[at] = meeting,
                 Some(_) => {}
@@ -69,61 +65,55 @@ pub fn merge(
 }
 
 /// A listed meeting, with its exact id if the server shows another one.
-struct OwnMeeting<'l, 'm> {
-    listed: &'l ListedMeeting<'m>,
-    exact: Option<String>,
+struct OwnMeeting<'l> {
+    list: &'l MeetingIndex,
+    listed: &'l IndexedMeeting,
+    exact: Option<&'l str>,
 }
 
 /// Returns the tenant's exact id of a meeting whose white space the server squeezed (wire-contract 3):
 /// the id of the mark, if the internal id confirms it.
-fn exact_id(scope: &TenantScope, listed: &ListedMeeting<'_>) -> Option<String> {
-    if !is_altered(&listed.meeting_id, &listed.internal_id) {
-        return None;
-    }
-    let instance = InternalMeetingId::parse(&listed.internal_id).ok()?;
-    let is_its = |id: &String| scope.is_instance(id, &instance) || scope.is_unscoped(id, &instance);
-    listed.exact_id().map(Cow::into_owned).filter(is_its)
+fn exact_id<'l>(scope: &TenantScope, listed: &'l IndexedMeeting) -> Option<&'l str> {
+    let (id, instance) = listed.altered.as_deref()?;
+    (scope.is_instance(id, instance) || scope.is_unscoped(id, instance)).then_some(id)
 }
 
 /// Returns the element of a meeting as its tenant may see it.
-fn element<'m>(scope: &TenantScope, meeting: &OwnMeeting<'_, 'm>) -> Cow<'m, str> {
-    if let Some(exact) = &meeting.exact {
-        let named = element_with_id(meeting.listed, exact);
-        return Cow::Owned(strip_usher_metadata(&named).into_owned());
+fn element<'l>(scope: &TenantScope, meeting: &OwnMeeting<'l>) -> Cow<'l, str> {
+    let (raw, id_at) = (meeting.list.element(meeting.listed), meeting.listed.id_at);
+    if let Some(exact) = meeting.exact {
+        return Cow::Owned(strip_usher_metadata(&element_with_id(raw, id_at, exact)).into_owned());
     }
     let meeting = meeting.listed;
     let own = scope.original(&meeting.meeting_id);
     let scoped = own.is_some_and(|own| own.len() < meeting.meeting_id.len());
-    match unscoped_element(meeting, if scoped { scope.prefix() } else { "" }) {
+    let prefix = if scoped { scope.prefix() } else { "" };
+    match unscoped_element(raw, id_at, prefix) {
         Cow::Borrowed(raw) => strip_usher_metadata(raw),
         Cow::Owned(raw) => Cow::Owned(strip_usher_metadata(&raw).into_owned()),
     }
 }
 
+/// Returns whether a tenant sees a meeting that has its mark, or none.
 fn is_shown(
-    tenant: &str,
     scope: &TenantScope,
-    meeting: &OwnMeeting<'_, '_>,
+    (meeting, is_marked): (&OwnMeeting<'_>, bool),
     server: &ServerId,
     home: impl Fn(&str) -> Option<MeetingHome>,
 ) -> bool {
-    let OwnMeeting { listed: meeting, exact } = meeting;
-    let marked = meeting.tenant();
-    if marked.is_some_and(|owner| owner != tenant) {
-        return false;
-    }
+    let OwnMeeting { listed: meeting, exact, .. } = meeting;
     let here = |home: &MeetingHome| home.server == *server;
     // A breakout room is on the server of its parent and carries the parent's mark. A breakout room
     // that its application named has a record too.
     if meeting.is_breakout {
-        return marked.is_some() && meeting.room().and_then(home).is_none_or(|home| here(&home));
+        return is_marked && meeting.room.as_deref().and_then(home).is_none_or(|home| here(&home));
     }
-    let own = exact.as_deref().or_else(|| scope.original(&meeting.meeting_id));
-    match (marked, own.map(&home)) {
-        (Some(_), Some(home)) => home.as_ref().is_none_or(here),
-        (None, Some(home)) => home.as_ref().is_some_and(here),
+    let own = exact.or_else(|| scope.original(&meeting.meeting_id));
+    match (is_marked, own.map(&home)) {
+        (true, Some(home)) => home.as_ref().is_none_or(here),
+        (false, Some(home)) => home.as_ref().is_some_and(here),
         // The id is not in the scope of this tenant. Only a meeting that another balancer created
-        // may have such an id, with any mark.
+        // may have such an id, with the tenant's mark or none.
         (_, None) => home(&meeting.meeting_id).is_some_and(|home| home.unscoped && here(&home)),
     }
 }
@@ -152,17 +142,12 @@ mod tests {
     }
 
     fn merged(tenant: &str, answers: &[(&str, String)], home: &[(&str, &str)]) -> String {
-        let ids: Vec<ServerId> = answers.iter().map(|(id, _)| ServerId::parse(id).unwrap()).collect();
-        let lists = answers
+        let lists: Vec<(ServerId, MeetingIndex)> = answers
             .iter()
-            .zip(&ids)
-            .map(|((_, answer), server)| match meetings(answer) {
-                Ok(ServerReply::Success(meetings)) => ServerList { server, meetings },
-                other => panic!("{other:?}"),
-            })
+            .map(|(id, answer)| (ServerId::parse(id).unwrap(), MeetingIndex::read(answer.clone()).unwrap()))
             .collect();
         let scope = TenantScope::of(&TenantId::parse(tenant).unwrap());
-        merge(tenant, &scope, lists, |id| {
+        merge(tenant, &scope, lists.iter().map(|(server, list)| (server, list)), |id| {
             let (_, server) = home.iter().find(|(known, _)| known.trim_start_matches('=') == id)?;
             let unscoped = home.iter().any(|(known, _)| known.strip_prefix('=') == Some(id));
             Some(MeetingHome { server: ServerId::parse(server).unwrap(), unscoped })

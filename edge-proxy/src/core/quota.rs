@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn people_are_told_apart_by_meeting_and_by_id_else_by_name() {
         let (mut sent, now) = (SentPeople::default(), Instant::now());
-        let mut admits = |meeting: &str, parameters: &str| sent.admit((meeting, &list(parameters)), 0, 4, now);
+        let mut admits =
+            |meeting: &str, parameters: &str| sent.admit((meeting, &list(parameters)), 0, 4, now);
         for _ in 0..2 {
             assert!(admits("room", "fullName=Ada&userID=1"));
             assert!(admits("room", "userID=2&fullName=Ada"));

@@ -14,7 +14,7 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{clock, tasks::TaskGroup, telemetry};
+use usher_runtime::{clock, compute_pool::ComputePool, tasks::TaskGroup, telemetry};
 
 use super::{
     admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget, answer_bytes},
@@ -35,14 +35,15 @@ use super::{
 };
 use crate::{
     control::{
-        callbacks::CallbackClient, hooks::HookClient, placement::PlacementClient, table_cell::TableCell,
+        callbacks::CallbackClient, hooks::HookClient, meeting_lookups::MeetingLookups,
+        placement::PlacementClient, table_cell::TableCell,
     },
     core::{
         admission::{ByteBudget, ByteHolder, ByteOwner, ShedReason},
         rules::DeploymentRules,
     },
     metrics::{RequestMetrics, RequestOutcome},
-    upstream::{ServerClient, SharedReads},
+    upstream::{ServerClient, SharedLists, SharedReads},
 };
 
 /// The ports of the edge, from which the router gives each handler those that it needs.
@@ -58,8 +59,12 @@ pub(crate) struct EdgePorts {
     pub(crate) upstream: ServerClient,
     /// The reads in progress, which requests share.
     pub(crate) reads: SharedReads,
+    /// The lists of servers, which requests of all tenants share.
+    pub(crate) lists: SharedLists,
     /// The budget of bytes in memory.
     pub(crate) bytes: ByteBudget,
+    /// The threads for long work.
+    pub(crate) compute: ComputePool,
     /// The owner of work that must outlive its request.
     pub(crate) tasks: TaskGroup,
     /// The counters of requests.
@@ -99,7 +104,8 @@ pub(crate) struct RequestRouter {
 impl RequestRouter {
     /// Builds every handler from `ports`, with the limits of `settings`.
     pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
-        let EdgePorts { cell, placement, callbacks, upstream, reads, bytes, tasks, metrics } = ports;
+        let EdgePorts { cell, placement, callbacks, upstream, reads, lists, bytes, compute, tasks, metrics } =
+            ports;
         let timeouts = CallTimeouts {
             create: settings.meetings.create_timeout,
             call: settings.meetings.call_timeout,
@@ -107,8 +113,9 @@ impl RequestRouter {
         };
         let silence = settings.edge.client_timeout;
         let rules = Arc::new(DeploymentRules::new(&settings.meetings));
-        let servers = ServerCalls::new(upstream, reads);
-        let locator = MeetingLocator::new(placement.clone());
+        let servers = ServerCalls::new(upstream, (reads, lists), compute.clone());
+        let lookups = MeetingLookups::new(placement.clone(), tasks.clone(), metrics.shared_lookups.clone());
+        let locator = MeetingLocator::new(lookups);
         let addresses = callbacks.as_ref().map(|ports| {
             let planes = ports.callbacks.clone();
             Arc::new(CallbackSealer::new(&ports.public_url, &settings.callbacks, planes))
@@ -116,10 +123,15 @@ impl RequestRouter {
         let survey = FleetSurvey {
             timeout: timeouts.call,
             partial_lists: metrics.partial_lists.clone(),
+            refused_lists: metrics.refused_lists.clone(),
             addresses: addresses.clone(),
+            compute,
         };
+        let recordings_survey =
+            FleetSurvey { timeout: settings.meetings.recordings_timeout, ..survey.clone() };
         let create_ports = Arc::new(CreatePorts {
             placement: placement.clone(),
+            cell: Arc::clone(&cell),
             servers: servers.clone(),
             addresses: addresses.clone(),
             timeouts,
@@ -166,10 +178,15 @@ impl RequestRouter {
             },
             lists: ListCalls {
                 servers: servers.clone(),
-                survey: survey.clone(),
+                survey,
                 get_meetings_disabled: settings.meetings.get_meetings_disabled,
             },
-            recordings: RecordingCalls { servers: servers.clone(), survey, timeouts, tasks: tasks.clone() },
+            recordings: RecordingCalls {
+                servers: servers.clone(),
+                survey: recordings_survey,
+                timeouts,
+                tasks: tasks.clone(),
+            },
             hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
             dial_in: DialInReceiver::new(
                 &settings.voice,

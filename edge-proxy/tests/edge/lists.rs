@@ -1,6 +1,6 @@
 //! `getMeetings`: all servers at once, the answers that arrive by the deadline, each meeting once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use usher_bbb::{
     call::ApiCall,
@@ -11,7 +11,10 @@ use usher_bbb::{
 use usher_bbb_sim::{FaultKind, SimFault};
 use usher_model::server::Health;
 
-use crate::support::{Answer, Cluster, tenant};
+use crate::{
+    support::{Answer, Cluster, tenant},
+    tenants::Tenant,
+};
 
 fn ids(answer: &Answer) -> Vec<String> {
     assert!(answer.is_success(), "{answer:?}");
@@ -36,7 +39,7 @@ async fn the_lists_of_all_servers_are_one_without_our_metadata() {
 
 #[tokio::test]
 async fn s8_one_server_that_hangs_neither_fails_nor_delays_the_others() {
-    let cluster = Cluster::start(3).await;
+    let cluster = Cluster::start_with(3, |settings| settings.meetings.share_lists_for = Duration::ZERO).await;
     for index in 0..3 {
         cluster.client.create(&format!("room-{index}")).await;
         cluster.confirmed(&format!("room-{index}")).await;
@@ -95,7 +98,7 @@ async fn the_list_can_be_switched_off() {
 #[tokio::test]
 async fn simultaneous_list_requests_are_one_call_to_each_server() {
     let cluster = Cluster::start(2).await;
-    let slow = FaultKind::Slow(std::time::Duration::from_millis(300));
+    let slow = FaultKind::Slow(Duration::from_millis(300));
     for sim in &cluster.sims {
         sim.faults().set(SimFault::new(slow).on(ApiCall::GetMeetings)).await;
     }
@@ -103,4 +106,80 @@ async fn simultaneous_list_requests_are_one_call_to_each_server() {
     assert!(futures::future::join_all(asking).await.iter().all(Answer::is_success));
     let calls = cluster.calls("getMeetings");
     assert!((2..=4).contains(&calls), "{calls} calls for 30 lists of 2 servers");
+}
+
+/// Lists what a tenant sees, as its client.
+async fn listed(tenant: &Tenant, call: &str) -> Vec<String> {
+    let answer = tenant.call(call, "").await;
+    assert!(answer.is_success(), "{answer:?}");
+    let Ok(Parsed::Success(listed)) = meetings(&answer.body) else { panic!("{answer:?}") };
+    listed.into_iter().map(|meeting| meeting.meeting_id).collect()
+}
+
+/// The interval is long, so that the test does not depend on the speed of the machine.
+async fn sharing_cluster(servers: usize) -> Cluster {
+    let long = Duration::from_mins(10);
+    Cluster::start_with(servers, |settings| settings.meetings.share_lists_for = long).await
+}
+
+#[tokio::test]
+async fn equal_lists_of_all_tenants_within_the_interval_are_one_call_to_each_server() {
+    let cluster = sharing_cluster(2).await;
+    let mut tenants = Vec::new();
+    for id in ["default", "school", "hall"] {
+        let tenant = Tenant::join_cluster(&cluster, id).await;
+        let created = tenant.call("create", &format!("meetingID=of-{id}&name=Room")).await;
+        assert!(created.is_success(), "{created:?}");
+        tenants.push((id, tenant));
+    }
+    cluster.settled().await;
+    for _ in 0..5 {
+        for (id, tenant) in &tenants {
+            assert_eq!(listed(tenant, "getMeetings").await, [format!("of-{id}")]);
+            assert!(tenant.call("getSessions", "").await.is_success());
+        }
+    }
+    assert_eq!((cluster.calls("getMeetings"), cluster.calls("getSessions")), (2, 2));
+    assert!(cluster.metric("usher_edge_shared_reads_total") >= 50.0);
+}
+
+#[tokio::test]
+async fn a_tenants_own_create_and_end_are_in_its_next_list_and_cost_others_no_call() {
+    let cluster = sharing_cluster(1).await;
+    let default = Tenant::join_cluster(&cluster, "default").await;
+    let school = Tenant::join_cluster(&cluster, "school").await;
+    for round in 1..=3 {
+        assert!(listed(&school, "getMeetings").await.is_empty(), "round {round}");
+        assert!(default.call("create", "meetingID=room&name=Room").await.is_success());
+        assert_eq!(listed(&default, "getMeetings").await, ["room"]);
+        let calls = cluster.calls("getMeetings");
+        assert!(listed(&school, "getMeetings").await.is_empty());
+        cluster.confirmed("room").await;
+        assert!(default.call("end", "meetingID=room").await.is_success());
+        assert!(listed(&school, "getMeetings").await.is_empty());
+        assert_eq!(cluster.calls("getMeetings"), calls, "another tenant's changes");
+        assert!(listed(&default, "getMeetings").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn without_an_interval_every_list_is_asked() {
+    let cluster = Cluster::start_with(1, |settings| settings.meetings.share_lists_for = Duration::ZERO).await;
+    for calls in 1..=3 {
+        assert!(cluster.client.call("getMeetings", "").await.is_success());
+        assert_eq!(cluster.calls("getMeetings"), calls);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_failed_is_asked_again_by_the_next_list() {
+    let cluster = sharing_cluster(2).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let home = cluster.home("room");
+    cluster.sims[home].faults().set(FaultKind::Html).await;
+    assert!(ids(&cluster.client.call("getMeetings", "").await).is_empty());
+    cluster.sims[home].faults().clear().await;
+    assert_eq!(ids(&cluster.client.call("getMeetings", "").await), ["room"]);
+    assert_eq!(cluster.sims[1 - home].calls().iter().filter(|call| call.name == "getMeetings").count(), 1);
 }

@@ -35,3 +35,4 @@ mod support;
 mod tenants;
 mod text_tracks;
 mod tls;
+mod unknown_ids;

@@ -1,7 +1,7 @@
 //! `getRecordings`: all servers at once, the answers that arrive by the deadline, each recording
 //! once and only those of the caller's tenant.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use usher_bbb::{
     checksum::{ChecksumAlgorithm, sign_query},
@@ -9,9 +9,13 @@ use usher_bbb::{
     secret::Secret,
 };
 use usher_bbb_sim::{BbbSim, FaultKind, SimFormat, SimOptions, SimRecording, SimRecordingState};
-use usher_model::server::{AdminState, Health};
+use usher_model::{
+    routing::TenantRoute,
+    server::{AdminState, Health},
+    tenant::TenantPolicy,
+};
 
-use crate::support::{Answer, Cluster, signed, tenant, tokens};
+use crate::support::{Answer, Cluster, SECRET, signed, tenant, tokens};
 
 const API: &str = "/bigbluebutton/api";
 
@@ -135,9 +139,52 @@ async fn states_and_odd_ids_reach_the_servers_as_they_are_meant() {
     assert_eq!(last.method, "POST", "too long for a URL");
 }
 
+/// Lets the lists of the tenant `default` be partial.
+async fn tolerate_missing_parts(cluster: &Cluster) {
+    let policy = TenantPolicy { partial_recordings: true, ..TenantPolicy::default() };
+    cluster.plane.set_tenant(TenantRoute { policy, ..tenant("default", &[SECRET], &[]) });
+    cluster.settled().await;
+}
+
+/// Applications delete the recordings that a list does not contain: a list without the part of a
+/// server that has not answered would be a deletion.
+#[tokio::test]
+async fn a_list_without_a_servers_part_is_refused_as_retryable() {
+    let cluster = fleet().await;
+    for kind in [FaultKind::Refuse, FaultKind::Status500, FaultKind::Html, FaultKind::ChecksumError] {
+        cluster.sims[1].faults().set(kind).await;
+        for query in ["", "meetingID=b", "state=any&offset=0&limit=2"] {
+            let answer = cluster.client.call("getRecordings", query).await;
+            assert!(answer.is_retryable(), "{kind:?} {query}: {answer:?}");
+        }
+        cluster.sims[1].faults().clear().await;
+    }
+    assert_eq!(ids(&cluster.client.call("getRecordings", "").await), ["d", "c", "b", "a"]);
+    assert!(cluster.metric("usher_edge_refused_lists_total") >= 12.0);
+    cluster.sims[1].faults().set(FaultKind::HangOnAccept).await;
+    let begun = Instant::now();
+    assert!(cluster.client.call("getRecordings", "").await.is_retryable());
+    assert!(begun.elapsed().as_millis() < 1_900, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_healthy_server_may_take_longer_for_its_recordings_than_for_other_calls() {
+    let cluster = Cluster::start_with(2, |settings| {
+        settings.meetings.call_timeout = Duration::from_millis(500);
+        settings.meetings.recordings_timeout = Duration::from_secs(20);
+    })
+    .await;
+    for (server, id) in [(0, "a"), (1, "b")] {
+        cluster.sims[server].add_recording(SimRecording::new(id, 1 + server as u64));
+    }
+    cluster.sims[1].faults().set(FaultKind::Slow(Duration::from_millis(1200))).await;
+    assert_eq!(ids(&cluster.client.call("getRecordings", "").await), ["b", "a"]);
+}
+
 #[tokio::test]
 async fn s8_a_slow_or_dead_server_makes_the_list_partial_and_marked_and_neither_late_nor_a_failure() {
     let cluster = fleet().await;
+    tolerate_missing_parts(&cluster).await;
     cluster.sims[1].faults().set(FaultKind::HangOnAccept).await;
     let begun = Instant::now();
     let answer = cluster.client.call("getRecordings", "").await;
@@ -164,10 +211,35 @@ async fn an_offline_server_is_missing_at_once_and_a_disabled_one_still_has_its_r
     cluster.plane.alter_server("s0", |server| server.admin = AdminState::Disabled);
     cluster.plane.alter_server("s1", |server| server.health = Health::Offline);
     cluster.settled().await;
+    assert!(cluster.client.call("getRecordings", "").await.is_retryable());
+    tolerate_missing_parts(&cluster).await;
     let answer = cluster.client.call("getRecordings", "").await;
     assert_eq!(ids(&answer), ["d", "c", "a"]);
     assert_eq!(answer.headers["usher-missing-servers"], "1");
     assert!(cluster.sims[1].calls().is_empty());
+}
+
+/// A server that is off for long must not make every list fail: an operator gives its part up by
+/// disabling it.
+#[tokio::test]
+async fn a_disabled_server_need_not_answer_and_a_cordoned_one_must() {
+    let cluster = fleet().await;
+    let set = async |admin, health| {
+        cluster.plane.alter_server("s1", |server| (server.admin, server.health) = (admin, health));
+        cluster.settled().await;
+    };
+    for admin in [AdminState::Enabled, AdminState::Cordoned] {
+        set(admin, Health::Offline).await;
+        assert!(cluster.client.call("getRecordings", "").await.is_retryable(), "{admin:?}");
+    }
+    set(AdminState::Disabled, Health::Offline).await;
+    let answer = cluster.client.call("getRecordings", "").await;
+    assert_eq!(ids(&answer), ["d", "c", "a"]);
+    assert_eq!(answer.headers["usher-missing-servers"], "1");
+    set(AdminState::Disabled, Health::Online).await;
+    cluster.sims[1].faults().set(FaultKind::Refuse).await;
+    let answer = cluster.client.call("getRecordings", "").await;
+    assert_eq!((ids(&answer).len(), &answer.headers["usher-missing-servers"]), (3, &"1".parse().unwrap()));
 }
 
 #[tokio::test]

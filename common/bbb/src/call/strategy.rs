@@ -44,7 +44,7 @@ pub enum OwnerAction {
 }
 
 /// A list that is merged from the lists of all servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EveryServerList {
     /// The meetings of the tenant.
     Meetings,

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{ListedMeeting, element::ElementWalk, own_id::replaced};
+use super::{element::ElementWalk, own_id::replaced};
 
 /// Returns an answer about one meeting without `prefix` before its ids, in `meetingID` and in the text of a message. An
 /// answer that cannot be read is returned unchanged.
@@ -25,21 +25,23 @@ pub fn unscoped<'x>(xml: &'x str, prefix: &str) -> Cow<'x, str> {
     Cow::Owned(out)
 }
 
-/// Returns the element of a listed meeting without `prefix` before its id.
-pub fn unscoped_element<'m>(meeting: &ListedMeeting<'m>, prefix: &str) -> Cow<'m, str> {
-    match meeting.raw.split_at_checked(meeting.meeting_id_at) {
+/// Returns the element `raw` of a listed meeting without `prefix` before its id, whose text begins at the byte
+/// `id_at`.
+pub fn unscoped_element<'m>(raw: &'m str, id_at: usize, prefix: &str) -> Cow<'m, str> {
+    match raw.split_at_checked(id_at) {
         Some((head, tail)) if tail.starts_with(prefix) && !prefix.is_empty() => {
             Cow::Owned([head, &tail[prefix.len()..]].concat())
         }
-        _ => Cow::Borrowed(meeting.raw),
+        _ => Cow::Borrowed(raw),
     }
 }
 
-/// Returns the element of a listed meeting with the id `own` in place of the one that the server shows.
-pub fn element_with_id(meeting: &ListedMeeting<'_>, own: &str) -> String {
-    let text = meeting.raw.get(meeting.meeting_id_at..).unwrap_or_default();
-    let end = meeting.meeting_id_at + text.find('<').unwrap_or(text.len());
-    replaced(meeting.raw, meeting.meeting_id_at..end, own)
+/// Returns the element `raw` of a listed meeting with the id `own` in place of the one that the server shows, whose
+/// text begins at the byte `id_at`.
+pub fn element_with_id(raw: &str, id_at: usize, own: &str) -> String {
+    let text = raw.get(id_at..).unwrap_or_default();
+    let end = id_at + text.find('<').unwrap_or(text.len());
+    replaced(raw, id_at..end, own)
 }
 
 /// Returns the positions at which the prefix is to be removed, in order.
@@ -92,10 +94,11 @@ mod tests {
             <metadata><meetingID>school~x</meetingID></metadata>\
             <meetingID>school~a</meetingID><internalMeetingID>i-1</internalMeetingID></meeting></meetings></response>";
         let Ok(ServerReply::Success(listed)) = meetings(xml) else { panic!() };
-        let element = unscoped_element(&listed[0], "school~");
+        let (raw, id_at) = (listed[0].raw, listed[0].meeting_id_at);
+        let element = unscoped_element(raw, id_at, "school~");
         assert!(element.contains("<meetingID>a</meetingID>") && element.contains("school~x"), "{element}");
-        assert_eq!(unscoped_element(&listed[0], "other~"), listed[0].raw);
-        let named = element_with_id(&listed[0], "a  & b");
-        assert_eq!(named, listed[0].raw.replace(">school~a<", ">a  &amp; b<"));
+        assert_eq!(unscoped_element(raw, id_at, "other~"), raw);
+        let named = element_with_id(raw, id_at, "a  & b");
+        assert_eq!(named, raw.replace(">school~a<", ">a  &amp; b<"));
     }
 }

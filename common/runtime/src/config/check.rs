@@ -74,6 +74,10 @@ const RULES: &[Rule] = rules! {
     ["meetings.upload_timeout", "meetings.call_timeout"] |s| s.meetings.upload_timeout >= s.meetings.call_timeout,
         "must not be below meetings.call_timeout", "the default is 5m: a call with documents waits at least as long as one without";
     ["meetings.call_timeout"] |s| !s.meetings.call_timeout.is_zero(), "must be above 0", "the default is 10s";
+    ["meetings.recordings_timeout", "meetings.call_timeout"] |s| s.meetings.recordings_timeout >= s.meetings.call_timeout,
+        "must not be below meetings.call_timeout", "the default is 60s: servers with many recordings are slow to list them";
+    ["meetings.share_lists_for"] |s| s.meetings.share_lists_for <= Duration::from_secs(10),
+        "must not be above 10s", "the default is 1s: a change through another edge appears in lists after this time";
     ["meetings.zombie_ttl"] |s| !s.meetings.zombie_ttl.is_zero(), "must be above 0", "the default is 24h";
     ["edge.id"] |s| s.edge.id.as_deref().is_none_or(|id| EdgeId::parse(id).is_ok()),
         "is not a name", "use 1 to 64 of A-Z a-z 0-9 - _ .";

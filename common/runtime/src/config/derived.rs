@@ -10,7 +10,8 @@ pub(super) fn apply(loading: &mut Loading) {
     let free = |key| loading.origin(key) == SettingOrigin::Default;
     let (deadline_is_free, connect_is_free, create_is_free) =
         (free("health.deadline"), free("health.connect_timeout"), free("meetings.create_timeout"));
-    let upload_is_free = free("meetings.upload_timeout");
+    let (upload_is_free, recordings_is_free) =
+        (free("meetings.upload_timeout"), free("meetings.recordings_timeout"));
     let settings = &mut loading.settings;
     if deadline_is_free {
         below(&mut settings.health.deadline, settings.health.interval);
@@ -25,6 +26,10 @@ pub(super) fn apply(loading: &mut Loading) {
         let meetings = &mut settings.meetings;
         meetings.upload_timeout =
             meetings.upload_timeout.max(meetings.create_timeout).max(meetings.call_timeout);
+    }
+    if recordings_is_free {
+        let meetings = &mut settings.meetings;
+        meetings.recordings_timeout = meetings.recordings_timeout.max(meetings.call_timeout);
     }
 }
 

@@ -85,6 +85,8 @@ keys! {
     "meetings.create_timeout" meetings.create_timeout;
     "meetings.upload_timeout" meetings.upload_timeout;
     "meetings.call_timeout" meetings.call_timeout;
+    "meetings.share_lists_for" meetings.share_lists_for;
+    "meetings.recordings_timeout" meetings.recordings_timeout;
     "meetings.adopt" meetings.adopt;
     "meetings.max_duration" meetings.max_duration;
     "meetings.zombie_policy" meetings.zombie_policy;

@@ -109,6 +109,8 @@ fn settings_that_contradict_each_other_are_refused() {
         ("[meetings]\ncall_timeout = \"0\"", "meetings.call_timeout"),
         ("[meetings]\nupload_timeout = \"29s\"", "meetings.upload_timeout"),
         ("[meetings]\ncall_timeout = \"50s\"\nupload_timeout = \"40s\"", "meetings.upload_timeout"),
+        ("[meetings]\nrecordings_timeout = \"9s\"", "meetings.recordings_timeout"),
+        ("[meetings]\nshare_lists_for = \"11s\"", "meetings.share_lists_for"),
         ("[edge]\ncontrol_plane = []", "edge.control_plane"),
         ("[edge]\ncontrol_plane = [\"127.0.0.1:9090\"]", "edge.control_plane"),
         ("[edge]\nmax_body = 0", "edge.max_body"),
@@ -276,6 +278,7 @@ fn defaults_adapt_to_written_settings() {
     assert_eq!(settings.meetings.create_timeout.as_secs(), 6);
     let (patient, _) = load(&with_file("[meetings]\ncall_timeout = \"10m\"")).expect("loads");
     assert_eq!(patient.meetings.upload_timeout.as_secs(), 600);
+    assert_eq!(patient.meetings.recordings_timeout.as_secs(), 600);
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 

@@ -1,10 +1,8 @@
-//! `getMeetings` and `getSessions`: every server is queried at once, and the lists are merged.
+//! `getMeetings` and `getSessions`: every server is queried at once, and the tenant's parts of the lists are merged.
 
-use usher_bbb::{
-    call::EveryServerList,
-    parse::{ServerReply as Parsed, meetings, sessions},
-    reply,
-};
+use std::sync::Arc;
+
+use usher_bbb::{call::EveryServerList, reply};
 use usher_model::{
     id::ServerId,
     routing::ServerRoute,
@@ -12,17 +10,21 @@ use usher_model::{
 };
 
 use crate::{
-    core::merge::{MeetingHome, ServerList, merge},
+    control::meetings::TenantMeetings,
+    core::merge::{MeetingHome, merge},
     server::{
         fleet::{
             server_calls::ServerCalls,
-            survey::{FleetSurvey, survey},
+            survey::{FleetSurvey, MissingParts, SurveyParts, survey},
         },
         reply::CallReply,
         request::VerifiedRequest,
     },
-    upstream::SharedAnswer,
+    upstream::ListPart,
 };
+
+/// The cost of looking one meeting of a list up, as bytes that are read.
+const LOOKUP_COST: usize = 64;
 
 /// Answers the calls that list meetings or their participants.
 #[derive(Debug)]
@@ -40,74 +42,63 @@ impl ListCalls {
         request: &VerifiedRequest,
         list: EveryServerList,
     ) -> CallReply {
-        match list {
-            EveryServerList::Meetings => self.get_meetings(request).await,
-            EveryServerList::Sessions => self.get_sessions(request).await,
-        }
-    }
-
-    /// Lists the tenant's meetings on all servers.
-    async fn get_meetings(&self, request: &VerifiedRequest) -> CallReply {
-        if self.get_meetings_disabled {
+        if list == EveryServerList::Meetings && self.get_meetings_disabled {
             return CallReply::success(reply::meetings([]));
         }
-        let merge = |parts: &[(ServerId, SharedAnswer)]| {
-            let lists = parts.iter().filter_map(|(server, answer)| match meetings(&answer.text) {
-                Ok(Parsed::Success(meetings)) => Some(ServerList { server, meetings }),
-                _ => None,
-            });
-            merge(request.tenant.as_str(), request.meetings.scope(), lists.collect(), |id| {
-                request.meetings.find(id, |found| MeetingHome {
-                    server: found.place.server.id().clone(),
-                    unscoped: found.place.is_unscoped(),
-                })
-            })
+        let survey = self.parts(request, list).await;
+        let (tenant, meetings) = (request.tenant.clone(), Arc::clone(&request.meetings));
+        let size = survey.parts.iter().map(|(_, part)| size_of(part, tenant.as_str())).sum();
+        let merge = move |parts: &[(ServerId, Arc<ListPart>)]| match list {
+            EveryServerList::Meetings => own_meetings(tenant.as_str(), &meetings, parts),
+            EveryServerList::Sessions => own_sessions(&meetings, parts),
         };
-        self.list(request, |text| matches!(meetings(text), Ok(Parsed::Success(_))), merge).await
+        let subject = (&request.tenant, request.call);
+        self.survey.reply(survey, subject, MissingParts::Tolerated, size, merge).await
     }
 
-    /// Lists the participants of the tenant's meetings. A session names its meeting by the internal id
-    /// alone, so that only meetings in the table have any.
-    async fn get_sessions(&self, request: &VerifiedRequest) -> CallReply {
-        // A meeting whose name is the internal id of another one is not that instance.
-        let is_ours = |server: &ServerId, instance: &str| {
-            let home = request
-                .meetings
-                .find(instance, |found| (found.name != instance).then(|| found.place.server.id().clone()));
-            home.flatten().is_some_and(|home| home == *server)
-        };
-        let merge = |parts: &[(ServerId, SharedAnswer)]| {
-            let mut shown = Vec::new();
-            for (server, answer) in parts {
-                let Ok(Parsed::Success(listed)) = sessions(&answer.text) else { continue };
-                shown.extend(
-                    listed.into_iter().filter(|one| is_ours(server, &one.internal_id)).map(|one| one.raw),
-                );
-            }
-            reply::sessions(shown)
-        };
-        self.list(request, |text| matches!(sessions(text), Ok(Parsed::Success(_))), merge).await
-    }
-
-    async fn list(
-        &self,
-        request: &VerifiedRequest,
-        is_list: impl Fn(&str) -> bool,
-        merge: impl FnOnce(&[(ServerId, SharedAnswer)]) -> String,
-    ) -> CallReply {
+    async fn parts(&self, request: &VerifiedRequest, list: EveryServerList) -> SurveyParts<Arc<ListPart>> {
         let deadline = self.survey.deadline();
         let mut servers: Vec<_> =
             request.table.servers().into_iter().filter(|server| can_be_queried(server)).collect();
         servers.sort_by(|a, b| a.id.cmp(&b.id));
-        let is_list = &is_list;
-        // Without parameters the query is the same for all tenants, so that they share the answers.
-        let parts = survey(servers, deadline, |server| async move {
-            let caller = request.caller();
-            let answer = self.servers.read(&server, request.call, "", &caller, deadline).await.ok()?;
-            is_list(&answer.text).then_some(answer)
-        });
-        self.survey.reply(&parts.await, (&request.tenant, request.call), merge)
+        let caller = &request.caller();
+        survey(servers, deadline, |server| async move {
+            self.servers.list(&server, (list, request.call), caller, deadline).await
+        })
+        .await
     }
+}
+
+/// Returns the tenant's meetings in the lists of all servers.
+fn own_meetings(tenant: &str, meetings: &TenantMeetings, parts: &[(ServerId, Arc<ListPart>)]) -> String {
+    let lists = parts.iter().filter_map(|(server, part)| Some((server, part.meetings()?)));
+    merge(tenant, meetings.scope(), lists, |id| {
+        meetings.find(id, |found| MeetingHome {
+            server: found.place.server.id().clone(),
+            unscoped: found.place.is_unscoped(),
+        })
+    })
+}
+
+/// Returns the sessions of the tenant's meetings in the lists of all servers. A session names its meeting by the
+/// internal id alone, so that only meetings in the table have any.
+fn own_sessions(meetings: &TenantMeetings, parts: &[(ServerId, Arc<ListPart>)]) -> String {
+    // A meeting whose name is the internal id of another one is not that instance, and of an unconfirmed one
+    // the instance is unknown.
+    let is_own = |server: &ServerId, instance: &str| {
+        let home = meetings.find(instance, |found| {
+            (found.name != instance && found.place.is_confirmed()).then(|| found.place.server.id().clone())
+        });
+        home.flatten().is_some_and(|home| home == *server)
+    };
+    let lists = parts.iter().filter_map(|(server, part)| Some((server, part.sessions()?)));
+    reply::sessions(lists.flat_map(|(server, list)| list.of(move |instance| is_own(server, instance))))
+}
+
+/// Returns the cost of a tenant's part of a list, as bytes that are read.
+fn size_of(part: &ListPart, tenant: &str) -> usize {
+    part.meetings().map_or(0, |list| list.size_of(tenant))
+        + part.sessions().map_or(0, |list| list.meetings() * LOOKUP_COST)
 }
 
 fn can_be_queried(server: &ServerRoute) -> bool {

@@ -98,10 +98,17 @@ impl MeetingCalls {
                 CallReply::unavailable()
             }
             Ok(answer) => {
-                let xml = strip_usher_metadata(&answer.text);
-                let xml = request.own_ids(&xml).into_owned();
-                let xml = with_own_addresses(self.addresses.as_deref(), &request.tenant, xml);
-                CallReply::passed_on(&answer, xml)
+                let (ids, addresses) = (request.ids(), self.addresses.clone());
+                let (tenant, shown) = (request.tenant.clone(), Arc::clone(&answer));
+                let own = move || {
+                    let xml = strip_usher_metadata(&shown.text);
+                    let xml = ids.own(&xml).into_owned();
+                    with_own_addresses(addresses.as_deref(), &tenant, xml)
+                };
+                match self.servers.compute().run(answer.text.len(), own).await {
+                    Ok(xml) => CallReply::passed_on(&answer, xml),
+                    Err(_) => CallReply::unavailable(),
+                }
             }
             Err(error) => CallReply::unanswered(call, &error, None),
         }

@@ -3,10 +3,13 @@
 
 use usher_bbb::call::ApiCall;
 use usher_model::{id::MeetingId, meeting::MeetingKey, routing::ServerRoute};
+use usher_runtime::clock;
 
 use super::meeting_owner::MeetingOwner;
 use crate::{
-    control::placement::PlacementClient, core::route::RoutingDecision, server::request::VerifiedRequest,
+    control::{meeting_lookups::MeetingLookups, meetings::is_internal},
+    core::route::RoutingDecision,
+    server::request::VerifiedRequest,
 };
 
 /// The place at which a meeting was found.
@@ -48,16 +51,23 @@ fn known(request: &VerifiedRequest, id: &MeetingId, call: ApiCall) -> Option<Mee
     })?
 }
 
+/// Returns whether a call may be answered by the memory that an id is unknown. A join, and whatever else
+/// follows a create at once, asks: the create may have been made at another edge a moment ago. By its
+/// internal id a meeting is asked for only by a caller that has seen it.
+fn may_be_remembered(id: &MeetingId, call: ApiCall) -> bool {
+    call.is_read() && !is_internal(id.as_str())
+}
+
 /// Finds the servers of meetings.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct MeetingLocator {
-    placement: PlacementClient,
+    lookups: MeetingLookups,
 }
 
 impl MeetingLocator {
     /// Returns a locator that looks meetings up at the control planes if the table does not suffice.
-    pub(in crate::server) fn new(placement: PlacementClient) -> Self {
-        Self { placement }
+    pub(in crate::server) fn new(lookups: MeetingLookups) -> Self {
+        Self { lookups }
     }
 
     /// Finds the server of the request's meeting.
@@ -84,11 +94,24 @@ impl MeetingLocator {
         {
             return MeetingLocation::At(owner.clone());
         }
+        let unknown = request.meetings.unknown();
+        if known.is_none()
+            && may_be_remembered(id, request.call)
+            && unknown.contains(id.as_str(), clock::now())
+        {
+            return MeetingLocation::Missing;
+        }
         let key = MeetingKey::new(request.tenant.clone(), id.clone());
         let key = known.as_ref().map_or(key, |owner| owner.key.clone());
-        let owner = match self.placement.resolve(&key).await {
+        let seen = unknown.creates_seen(id.as_str());
+        let owner = match self.lookups.find(&key).await {
             Ok(Some(resolved)) => Some(MeetingOwner::resolved(request.meetings.scope(), resolved)),
-            Ok(None) => None,
+            Ok(None) => {
+                if known.is_none() {
+                    unknown.remember(id.as_str(), seen, clock::now());
+                }
+                None
+            }
             Err(_) if usable.is_some() => usable.cloned(),
             // The table says that the server is offline or disabled, which may have changed since.
             Err(_) => return MeetingLocation::Unreachable,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use usher_bbb::call::ApiCall;
-use usher_model::routing::ServerRoute;
+use usher_bbb::call::{ApiCall, EveryServerList};
+use usher_model::{id::TenantId, routing::ServerRoute};
+use usher_runtime::compute_pool::ComputePool;
 
 use crate::{
     core::{
@@ -12,7 +13,8 @@ use crate::{
         resign::{in_url, outgoing},
     },
     upstream::{
-        ServerAnswer, ServerCallError, ServerClient, SharedAnswer, SharedReads, UploadBody, is_our_fault,
+        ListPart, ServerAnswer, ServerCallError, ServerClient, SharedAnswer, SharedLists, SharedReads,
+        UploadBody, is_our_fault,
     },
 };
 
@@ -21,12 +23,45 @@ use crate::{
 pub(in crate::server) struct ServerCalls {
     upstream: ServerClient,
     reads: SharedReads,
+    lists: SharedLists,
+    compute: ComputePool,
 }
 
 impl ServerCalls {
-    /// Calls servers by `upstream`, and shares the reads in `reads`.
-    pub(in crate::server) fn new(upstream: ServerClient, reads: SharedReads) -> Self {
-        Self { upstream, reads }
+    /// Calls servers by `upstream`, shares the reads and the lists, and does long work in `compute`.
+    pub(in crate::server) fn new(
+        upstream: ServerClient,
+        (reads, lists): (SharedReads, SharedLists),
+        compute: ComputePool,
+    ) -> Self {
+        Self { upstream, reads, lists, compute }
+    }
+
+    /// Returns the threads for long work on the answers of servers.
+    pub(in crate::server) fn compute(&self) -> &ComputePool {
+        &self.compute
+    }
+
+    /// Returns the list of one server, which requests of all tenants share: the query is the same for all of
+    /// them. Returns `None` if the server gives no list.
+    pub(in crate::server) async fn list(
+        &self,
+        server: &Arc<ServerRoute>,
+        (list, call): (EveryServerList, ApiCall),
+        caller: &CallOrigin,
+        deadline: Instant,
+    ) -> Option<Arc<ListPart>> {
+        let fetch = || {
+            let (upstream, compute) = (self.upstream.clone(), self.compute.clone());
+            let (server, caller) = (Arc::clone(server), caller.clone());
+            async move {
+                let outgoing = outgoing(&server, call, "");
+                let answer = upstream.call(&server, call, outgoing, UploadBody::None, &caller, deadline);
+                let ServerAnswer { text, bytes, .. } = answer.await.ok()?;
+                compute.run(text.len(), move || ListPart::read(list, text, bytes)).await.ok().flatten()
+            }
+        };
+        self.lists.part(server, list, &caller.tenant, fetch).await
     }
 
     /// Makes a call that only reads. Requests that read the same at the same time share one call.
@@ -66,7 +101,7 @@ impl ServerCalls {
     ) -> Result<ServerAnswer, ServerCallError> {
         let answer = self.send(server, call, parameters, upload, caller, deadline).await;
         if !call.is_read() {
-            self.changed(server);
+            self.changed(server, &caller.tenant);
         }
         match answer {
             Ok(answer) if is_our_fault(&answer) => {
@@ -98,10 +133,11 @@ impl ServerCalls {
         self.upstream.call(server, call, outgoing, upload, caller, deadline).await
     }
 
-    /// Notes that a call has changed something at a server: reads that began before are not shared any
-    /// more.
-    pub(in crate::server) fn changed(&self, server: &ServerRoute) {
+    /// Notes that a call of `tenant` has changed something at a server: reads that began before are not
+    /// shared any more, and the tenant's next list is read anew.
+    pub(in crate::server) fn changed(&self, server: &ServerRoute, tenant: &TenantId) {
         self.reads.changed(&server.id);
+        self.lists.changed(&server.id, tenant);
     }
 
     /// Reports a failure that only the edge can see, such as a wrong secret.

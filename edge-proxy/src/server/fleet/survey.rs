@@ -1,18 +1,21 @@
 //! One query to many servers at once. The answer is made of the parts that have come by the deadline
-//! (S8): a server that is slow or offline makes it smaller, and marked as partial, but neither late nor a
-//! failure.
+//! (S8): a server that is slow or offline makes a list of meetings smaller, and marked as partial, but neither
+//! late nor a failure. A list of recordings is refused instead, unless the tenant wants it partial: some
+//! applications delete the recordings that a list does not contain.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 use usher_bbb::call::ApiCall;
 use usher_model::{
     id::{ServerId, TenantId},
     routing::ServerRoute,
+    server::AdminState,
 };
+use usher_runtime::compute_pool::ComputePool;
 
 use crate::server::{
     callback_sealer::{CallbackSealer, with_own_addresses},
@@ -29,7 +32,10 @@ pub(in crate::server) struct FleetSurvey {
     pub(in crate::server) timeout: Duration,
     /// Counts the servers whose parts were missing.
     pub(in crate::server) partial_lists: Counter,
+    /// Counts the lists that were refused because of missing parts.
+    pub(in crate::server) refused_lists: Counter,
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
+    pub(in crate::server) compute: ComputePool,
 }
 
 /// The parts of the servers.
@@ -37,8 +43,18 @@ pub(in crate::server) struct FleetSurvey {
 pub(in crate::server) struct SurveyParts<T> {
     /// The servers that have answered, each with its part.
     pub(in crate::server) parts: Vec<(ServerId, T)>,
-    /// Number of servers whose part is missing.
-    pub(in crate::server) missing: usize,
+    /// The servers whose part is missing.
+    pub(in crate::server) missing: Vec<Arc<ServerRoute>>,
+}
+
+/// The treatment of a list that lacks parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum MissingParts {
+    /// The list is answered with the parts that are there, and marked as partial.
+    Tolerated,
+    /// The list is refused as retryable if a server that is not disabled has not answered. A server that an
+    /// operator has disabled need not answer: its content is given up until it is enabled again.
+    Refused,
 }
 
 impl FleetSurvey {
@@ -47,24 +63,39 @@ impl FleetSurvey {
         Instant::now() + self.timeout.saturating_sub(MARGIN)
     }
 
-    /// Makes the answer to a list. If no server has answered at all, the caller is to try again: an empty
-    /// list would be wrong (I13).
-    pub(in crate::server) fn reply<T>(
+    /// Makes the answer to a list by `merge`, whose parts have about `size` bytes together. If no server has
+    /// answered at all, the caller is to try again: an empty list would be wrong (I13).
+    pub(in crate::server) async fn reply<T: Send + 'static>(
         &self,
-        survey: &SurveyParts<T>,
+        survey: SurveyParts<T>,
         (tenant, call): (&TenantId, ApiCall),
-        merge: impl FnOnce(&[(ServerId, T)]) -> String,
+        missing_parts: MissingParts,
+        size: usize,
+        merge: impl FnOnce(&[(ServerId, T)]) -> String + Send + 'static,
     ) -> CallReply {
-        let (answered, missing) = (survey.parts.len(), survey.missing);
-        if missing > 0 {
-            self.partial_lists.inc_by(missing as u64);
-            warn!(call = call.name(), answered, missing, "a list is partial");
+        let SurveyParts { parts, missing } = survey;
+        let owed = missing.iter().any(|server| server.admin != AdminState::Disabled);
+        if !missing.is_empty() {
+            self.partial_lists.inc_by(missing.len() as u64);
+            let servers: Vec<&str> = missing.iter().map(|server| server.id.as_str()).collect();
+            warn!(call = call.name(), answered = parts.len(), ?servers, "servers are missing from a list");
         }
-        if missing > 0 && answered == 0 {
+        let refused = missing_parts == MissingParts::Refused && owed;
+        if refused {
+            self.refused_lists.inc();
+        }
+        if refused || parts.is_empty() && !missing.is_empty() {
             return CallReply::unavailable();
         }
-        let xml = with_own_addresses(self.addresses.as_deref(), tenant, merge(&survey.parts));
-        CallReply::success(xml).without(missing)
+        let (addresses, tenant) = (self.addresses.clone(), tenant.clone());
+        let merged = move || with_own_addresses(addresses.as_deref(), &tenant, merge(&parts));
+        match self.compute.run(size, merged).await {
+            Ok(xml) => CallReply::success(xml).without(missing.len()),
+            Err(failure) => {
+                error!(call = call.name(), %failure, "a list was not merged");
+                CallReply::unavailable()
+            }
+        }
     }
 }
 
@@ -78,13 +109,15 @@ where
     F: Future<Output = Option<T>>,
 {
     let queries = servers.into_iter().map(|server| {
-        let id = server.id.clone();
-        let part = tokio::time::timeout_at(deadline, query(server));
-        async { (id, part.await.ok().flatten()) }
+        let part = tokio::time::timeout_at(deadline, query(Arc::clone(&server)));
+        async { (server, part.await.ok().flatten()) }
     });
-    let all = join_all(queries).await;
-    let queried = all.len();
-    let parts: Vec<_> = all.into_iter().filter_map(|(id, part)| Some((id, part?))).collect();
-    let missing = queried - parts.len();
-    SurveyParts { parts, missing }
+    let mut survey = SurveyParts { parts: Vec::new(), missing: Vec::new() };
+    for (server, part) in join_all(queries).await {
+        match part {
+            Some(part) => survey.parts.push((server.id.clone(), part)),
+            None => survey.missing.push(server),
+        }
+    }
+    survey
 }

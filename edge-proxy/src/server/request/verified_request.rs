@@ -51,23 +51,12 @@ pub(in crate::server) struct VerifiedRequest {
 impl VerifiedRequest {
     /// Returns a server's answer with the tenant's own ids in place of those that servers know.
     pub(in crate::server) fn own_ids<'x>(&self, xml: &'x str) -> Cow<'x, str> {
-        let exact = |shown: &str, internal: &str| self.exact_id(shown, internal);
-        match unscoped(xml, self.meetings.scope().prefix()) {
-            Cow::Borrowed(xml) => with_own_id(xml, exact),
-            Cow::Owned(xml) => Cow::Owned(with_own_id(&xml, exact).into_owned()),
-        }
+        self.ids().own(xml)
     }
 
-    /// Returns the exact id of the meeting that an answer shows as `shown`, if it is another text: the
-    /// id of the request, or that of the table.
-    fn exact_id(&self, shown: &str, internal: &str) -> Option<String> {
-        let instance = InternalMeetingId::parse(internal).ok()?;
-        let scope = self.meetings.scope();
-        let is_its = |id: &&str| scope.is_instance(id, &instance) || scope.is_unscoped(id, &instance);
-        let given = self.meeting.as_ref().map(MeetingId::as_str).filter(is_its).map(str::to_owned);
-        let known =
-            || self.meetings.find(internal, |found| found.name.to_owned()).filter(|id| is_its(&&**id));
-        given.or_else(known).filter(|id| id != shown)
+    /// Returns the ids that answers to the request may show.
+    pub(in crate::server) fn ids(&self) -> ShownIds {
+        ShownIds { meetings: Arc::clone(&self.meetings), given: self.meeting.clone() }
     }
 
     /// Returns the caller, as evidence about a server that fails the call (X6).
@@ -82,5 +71,36 @@ impl VerifiedRequest {
     /// Returns the key of the meeting.
     pub(in crate::server) fn key(&self) -> Option<MeetingKey> {
         self.meeting.clone().map(|meeting| MeetingKey::new(self.tenant.clone(), meeting))
+    }
+}
+
+/// The ids of a tenant's meetings in answers of servers.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct ShownIds {
+    meetings: Arc<TenantMeetings>,
+    /// The meeting of the request, by the id that the caller gave.
+    given: Option<MeetingId>,
+}
+
+impl ShownIds {
+    /// Returns a server's answer with the tenant's own ids in place of those that servers know.
+    pub(in crate::server) fn own<'x>(&self, xml: &'x str) -> Cow<'x, str> {
+        let exact = |shown: &str, internal: &str| self.exact_id(shown, internal);
+        match unscoped(xml, self.meetings.scope().prefix()) {
+            Cow::Borrowed(xml) => with_own_id(xml, exact),
+            Cow::Owned(xml) => Cow::Owned(with_own_id(&xml, exact).into_owned()),
+        }
+    }
+
+    /// Returns the exact id of the meeting that an answer shows as `shown`, if it is another text: the
+    /// id of the request, or that of the table.
+    fn exact_id(&self, shown: &str, internal: &str) -> Option<String> {
+        let instance = InternalMeetingId::parse(internal).ok()?;
+        let scope = self.meetings.scope();
+        let is_its = |id: &&str| scope.is_instance(id, &instance) || scope.is_unscoped(id, &instance);
+        let given = self.given.as_ref().map(MeetingId::as_str).filter(is_its).map(str::to_owned);
+        let known =
+            || self.meetings.find(internal, |found| found.name.to_owned()).filter(|id| is_its(&&**id));
+        given.or_else(known).filter(|id| id != shown)
     }
 }

@@ -3,12 +3,12 @@
 use std::hint::black_box;
 
 use usher_bbb::{
-    parse::{ServerReply, meetings, outcome, recordings, sessions, strip_usher_metadata, unscoped},
+    parse::{ServerReply, outcome, recordings, sessions, strip_usher_metadata, unscoped},
     query::ParameterList,
 };
 use usher_edge_proxy::core::{
     callbacks::CallbackAddresses,
-    merge::{self, MeetingHome, ServerList},
+    merge::{self, MeetingHome, MeetingIndex},
     recordings::{
         RecordingOwner,
         filter::RecordingFilter,
@@ -117,10 +117,9 @@ fn the_cost_of_lists_grows_as_their_length() {
     };
     let server = ServerId::parse("a").expect("is an id");
     let merged = grows_linearly(list_of, |xml| {
-        let Ok(ServerReply::Success(meetings)) = meetings(xml) else { panic!("is a list") };
-        let lists = vec![ServerList { server: &server, meetings }];
+        let list = MeetingIndex::read(xml.clone()).expect("is a list");
         let home = |_: &str| Some(MeetingHome { server: server.clone(), unscoped: false });
-        black_box(merge::merge("school", &TenantScope::of(&tenant()), lists, home));
+        black_box(merge::merge("school", &TenantScope::of(&tenant()), [(&server, &list)], home));
     });
     let session =
         |number: usize| format!("<meeting><meetingID>i-{number}</meetingID><userName>A</userName></meeting>");

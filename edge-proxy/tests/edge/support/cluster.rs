@@ -39,6 +39,7 @@ pub(crate) fn settings(plane: &FakePlane) -> Settings {
     settings.health.connect_timeout = Duration::from_millis(300);
     settings.meetings.create_timeout = Duration::from_secs(2);
     settings.meetings.call_timeout = Duration::from_secs(1);
+    settings.meetings.recordings_timeout = Duration::from_secs(1);
     settings
 }
 

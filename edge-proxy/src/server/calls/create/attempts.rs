@@ -154,7 +154,7 @@ impl MeetingCreation {
         }
         let parameters = sent.to_text();
         let answer = self.answered(server, &parameters, upload).await;
-        self.ports.servers.changed(server);
+        self.ports.servers.changed(server, &self.key.tenant);
         answer
     }
 

@@ -61,7 +61,12 @@ impl MeetingCreation {
     async fn place(&self, excluded: &[ServerId]) -> Result<PlacedMeeting, Refusal> {
         let placing = self.ports.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
         match tokio::time::timeout_at(self.deadline, placing).await {
-            Ok(Ok(placed)) => Ok(placed),
+            Ok(Ok(placed)) => {
+                if let Some(table) = &*self.ports.cell.load() {
+                    table.created(&self.key);
+                }
+                Ok(placed)
+            }
             Ok(Err(error)) => {
                 self.ports.placement.warn_not_placed(&error);
                 Err(error.refusal())

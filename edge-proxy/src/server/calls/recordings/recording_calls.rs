@@ -14,12 +14,16 @@ use super::{
 };
 use crate::{
     core::recordings::{
+        RecordingOwner,
         filter::RecordingFilter,
         list::{ServerRecordings, merge},
     },
     server::{
         admission::CallTimeouts,
-        fleet::{server_calls::ServerCalls, survey::FleetSurvey},
+        fleet::{
+            server_calls::ServerCalls,
+            survey::{FleetSurvey, MissingParts},
+        },
         reply::CallReply,
         request::VerifiedRequest,
     },
@@ -62,10 +66,17 @@ impl RecordingCalls {
     }
 
     async fn list(&self, request: &VerifiedRequest) -> CallReply {
-        let whose = recordings_of(request);
         let servers = RecordingServers::of(&self.servers, request);
-        let parts = servers.list(&request.parameters, whose, self.survey.deadline()).await;
-        self.survey.reply(&parts, (&request.tenant, request.call), |parts: &[(ServerId, ListPages)]| {
+        let survey = servers.list(&request.parameters, recordings_of(request), self.survey.deadline()).await;
+        let size = survey.parts.iter().flat_map(|(_, pages)| pages).map(|page| page.text.len()).sum();
+        let partial = if request.route.policy.partial_recordings {
+            MissingParts::Tolerated
+        } else {
+            MissingParts::Refused
+        };
+        let (tenant, scope) = (request.tenant.clone(), request.meetings.scope().clone());
+        let parameters = request.parameters.clone();
+        let merge = move |parts: &[(ServerId, ListPages)]| {
             let pages = parts.iter().flat_map(|(server, pages)| pages.iter().map(move |page| (server, page)));
             let lists: Vec<ServerRecordings<'_>> = pages
                 .filter_map(|(server, page)| match recordings(&page.text) {
@@ -75,7 +86,9 @@ impl RecordingCalls {
                     _ => None,
                 })
                 .collect();
-            merge(whose, &RecordingFilter::read(&request.parameters), &lists)
-        })
+            let whose = RecordingOwner { tenant: &tenant, scope: &scope };
+            merge(whose, &RecordingFilter::read(&parameters), &lists)
+        };
+        self.survey.reply(survey, (&request.tenant, request.call), partial, size, merge).await
     }
 }

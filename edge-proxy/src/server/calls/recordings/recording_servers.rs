@@ -41,6 +41,15 @@ pub(super) struct RecordingServers<'g> {
     caller: CallOrigin,
 }
 
+/// What an answer says about the list as a whole.
+#[derive(Debug, Clone, Copy)]
+struct ListFigures {
+    /// Whether it has recordings; otherwise the server lists them only in pages.
+    is_list: bool,
+    /// Number of recordings of all pages, if it is a page.
+    total: Option<usize>,
+}
+
 /// The servers that have some of the recordings that were searched for.
 #[derive(Debug)]
 pub(super) struct RecordingHolders {
@@ -96,7 +105,7 @@ impl<'g> RecordingServers<'g> {
             (!found.is_empty()).then_some(())?;
             Some((self.table.server(server)?, found))
         });
-        RecordingHolders { found: found.collect(), missing: survey.missing }
+        RecordingHolders { found: found.collect(), missing: survey.missing.len() }
     }
 
     /// Calls a server that has a recording.
@@ -121,11 +130,11 @@ impl<'g> RecordingServers<'g> {
     }
 
     /// Queries every server. A disabled server takes no meetings and still has its recordings. An offline
-    /// server is not queried, and its part is missing.
+    /// server is not queried, and its part is missing at once.
     async fn survey(&self, parameters: &str, deadline: Instant) -> SurveyParts<ListPages> {
-        let all = self.table.servers();
-        let offline = all.iter().filter(|server| server.health == Health::Offline).count();
-        let mut queried: Vec<_> = all.into_iter().filter(|server| server.health != Health::Offline).collect();
+        let all = self.table.servers().into_iter();
+        let (offline, mut queried): (Vec<_>, Vec<_>) =
+            all.partition(|server| server.health == Health::Offline);
         queried.sort_by(|a, b| a.id.cmp(&b.id));
         let mut survey =
             survey(
@@ -134,7 +143,7 @@ impl<'g> RecordingServers<'g> {
                 |server| async move { self.pages(&server, parameters, deadline).await },
             )
             .await;
-        survey.missing += offline;
+        survey.missing.extend(offline);
         survey
     }
 
@@ -150,15 +159,15 @@ impl<'g> RecordingServers<'g> {
             self.calls.read(server, call, parameters, &self.caller, deadline).await.ok()
         };
         let whole = read(parameters).await?;
-        if listed(&whole)?.recordings.is_some() {
+        if self.figures(&whole).await?.is_list {
             return Some(vec![whole]);
         }
         let (mut pages, mut offset) = (Vec::new(), 0);
         while pages.len() < PAGES_MAX {
             let (parameters, next) = filter::server_page(parameters, offset);
             let page = read(&parameters).await?;
-            let list = listed(&page)?;
-            let goes_on = list.recordings.is_some() && list.total.is_some_and(|total| next < total);
+            let page_figures = self.figures(&page).await?;
+            let goes_on = page_figures.is_list && page_figures.total.is_some_and(|total| next < total);
             pages.push(page);
             offset = next;
             if !goes_on {
@@ -166,6 +175,15 @@ impl<'g> RecordingServers<'g> {
             }
         }
         Some(pages)
+    }
+
+    async fn figures(&self, answer: &SharedAnswer) -> Option<ListFigures> {
+        let read = Arc::clone(answer);
+        let figures = move || {
+            let list = listed(&read)?;
+            Some(ListFigures { is_list: list.recordings.is_some(), total: list.total })
+        };
+        self.calls.compute().run(answer.text.len(), figures).await.ok().flatten()
     }
 }
 
