@@ -16,7 +16,7 @@ use usher_bbb::{
 };
 use usher_model::{id::ServerId, scope::TenantScope};
 
-use self::meeting_index::IndexedMeeting;
+use self::meeting_index::MeetingListEntry;
 pub use self::{meeting_index::MeetingIndex, session_index::SessionIndex};
 
 /// The server that the table routes a tenant's meeting to.
@@ -67,13 +67,13 @@ pub fn merge<'l>(
 /// A listed meeting, with its exact id if the server shows another one.
 struct OwnMeeting<'l> {
     list: &'l MeetingIndex,
-    listed: &'l IndexedMeeting,
+    listed: &'l MeetingListEntry,
     exact: Option<&'l str>,
 }
 
 /// Returns the tenant's exact id of a meeting whose white space the server squeezed (wire-contract 3):
 /// the id of the mark, if the internal id confirms it.
-fn exact_id<'l>(scope: &TenantScope, listed: &'l IndexedMeeting) -> Option<&'l str> {
+fn exact_id<'l>(scope: &TenantScope, listed: &'l MeetingListEntry) -> Option<&'l str> {
     let (id, instance) = listed.altered.as_deref()?;
     (scope.is_instance(id, instance) || scope.is_unscoped(id, instance)).then_some(id)
 }

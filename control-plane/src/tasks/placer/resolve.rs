@@ -30,7 +30,7 @@ const SEE_WITHIN: Duration = Duration::from_millis(300);
 
 /// A meeting by its own id, with its record, and its server as edges see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FoundMeeting {
+pub struct ResolvedRecord {
     /// The meeting, by its own id even if its internal id was looked up.
     pub key: MeetingKey,
     /// The meeting's record.
@@ -43,7 +43,7 @@ pub struct FoundMeeting {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeetingLookup {
     /// The meeting, if it has a record.
-    pub found: Option<FoundMeeting>,
+    pub found: Option<ResolvedRecord>,
     /// Revision of the fleet that answered.
     pub revision: Revision,
 }
@@ -96,7 +96,7 @@ impl MeetingResolver {
 
     /// Reads a meeting from the store, and its server too: a server that is online again would
     /// still be offline in this fleet.
-    async fn read(&self, key: &MeetingKey) -> Result<Option<FoundMeeting>, Arc<StoreError>> {
+    async fn read(&self, key: &MeetingKey) -> Result<Option<ResolvedRecord>, Arc<StoreError>> {
         let Some(FleetEvent::Record(_, Some(record))) = self.event(FleetKey::Record(key.clone())).await?
         else {
             return Ok(None);
@@ -114,7 +114,7 @@ impl MeetingResolver {
             Some(FleetEvent::Server(_, Some(stored))) => Some(server_route(&stored.value, health)),
             _ => None,
         };
-        Ok(Some(FoundMeeting { key: key.clone(), record: record.value, server }))
+        Ok(Some(ResolvedRecord { key: key.clone(), record: record.value, server }))
     }
 
     /// Reads the value of a key; an unreadable value counts as absent, as in the fleet.
@@ -126,14 +126,14 @@ impl MeetingResolver {
     }
 }
 
-fn known(fleet: &Fleet, key: &MeetingKey) -> Option<FoundMeeting> {
+fn known(fleet: &Fleet, key: &MeetingKey) -> Option<ResolvedRecord> {
     let record = fleet.record(key)?.value.clone();
     let server = fleet.routing().server(&record.server).cloned();
-    Some(FoundMeeting { key: key.clone(), record, server })
+    Some(ResolvedRecord { key: key.clone(), record, server })
 }
 
 /// Returns the meeting whose internal id is given in the place of its own.
-fn by_instance(fleet: &Fleet, given: &MeetingKey) -> Option<FoundMeeting> {
+fn by_instance(fleet: &Fleet, given: &MeetingKey) -> Option<ResolvedRecord> {
     let (key, _) = fleet.record_of_instance(&given.tenant, given.meeting.as_str())?;
     known(fleet, key)
 }

@@ -7,7 +7,7 @@ use usher_model::{id::InternalMeetingId, scope::is_altered};
 
 /// What a list says about one meeting, as far as the choice for a tenant needs it.
 #[derive(Debug)]
-pub(super) struct IndexedMeeting {
+pub(super) struct MeetingListEntry {
     element: Range<usize>,
     /// Position of the text of the id in the element, bytes.
     pub(super) id_at: usize,
@@ -35,7 +35,7 @@ struct MarkedMeetings {
 #[derive(Debug)]
 pub struct MeetingIndex {
     text: String,
-    meetings: Vec<IndexedMeeting>,
+    meetings: Vec<MeetingListEntry>,
     marked: HashMap<Box<str>, MarkedMeetings>,
     /// The meetings without a mark, in the order of the list.
     unmarked: MarkedMeetings,
@@ -63,7 +63,7 @@ impl MeetingIndex {
             };
             own.indexes.push(meetings.len());
             own.size += meeting.raw.len();
-            meetings.push(IndexedMeeting {
+            meetings.push(MeetingListEntry {
                 element: begin..begin + meeting.raw.len(),
                 id_at: meeting.meeting_id_at,
                 create_time_ms: meeting.create_time_ms,
@@ -78,7 +78,7 @@ impl MeetingIndex {
 
     /// Returns about how much memory the list takes, bytes.
     pub fn size(&self) -> usize {
-        self.text.len() + self.meetings.len() * size_of::<IndexedMeeting>()
+        self.text.len() + self.meetings.len() * size_of::<MeetingListEntry>()
     }
 
     /// Returns the length of the meetings that [`MeetingIndex::of`] visits for a tenant, bytes.
@@ -88,7 +88,7 @@ impl MeetingIndex {
 
     /// Visits the meetings with the mark of `tenant`, and those without a mark, in the order of the
     /// list; `true` for a marked one.
-    pub(super) fn of(&self, tenant: &str) -> impl Iterator<Item = (&IndexedMeeting, bool)> {
+    pub(super) fn of(&self, tenant: &str) -> impl Iterator<Item = (&MeetingListEntry, bool)> {
         let marked = self.marked.get(tenant).map_or(&[][..], |own| &own.indexes);
         let (mut marked, mut unmarked) = (marked.iter().peekable(), self.unmarked.indexes.iter().peekable());
         std::iter::from_fn(move || {
@@ -102,7 +102,7 @@ impl MeetingIndex {
     }
 
     /// Returns the element of a meeting of this list, unchanged.
-    pub(super) fn element(&self, meeting: &IndexedMeeting) -> &str {
+    pub(super) fn element(&self, meeting: &MeetingListEntry) -> &str {
         self.text.get(meeting.element.clone()).unwrap_or_default()
     }
 }
