@@ -19,7 +19,7 @@ use usher_model::{
 use usher_runtime::clock;
 
 use self::rebuild::RebuildProgress;
-pub use self::resolve::{ResolvedRecord, MeetingResolver};
+pub use self::resolve::{MeetingResolver, ResolvedRecord};
 use super::writer::{PlanWriter, WriteError, WriteReceipt};
 use crate::{
     core::{
