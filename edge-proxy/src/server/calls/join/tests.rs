@@ -22,10 +22,13 @@ use usher_model::{
     settings::MeetingSettings,
     tenant::TenantPolicy,
 };
+use usher_runtime::tasks::TaskGroup;
 
 use super::*;
 use crate::{
-    control::{placement::PlacementClient, planes::ControlPlanes, table::LiveTable},
+    control::{
+        meeting_lookups::MeetingLookups, placement::PlacementClient, planes::ControlPlanes, table::LiveTable,
+    },
     core::admission::ByteBudget,
     server::{
         admission::{BodyLimits, TenantBudget},
@@ -120,7 +123,11 @@ impl BothWays {
             },
             joins: JoinCalls {
                 cell,
-                locator: MeetingLocator::new(PlacementClient::new(planes, Counter::default())),
+                locator: MeetingLocator::new(MeetingLookups::new(
+                    PlacementClient::new(planes, Counter::default()),
+                    TaskGroup::new(),
+                    Counter::default(),
+                )),
                 rules: Arc::new(rules),
             },
         })
