@@ -120,11 +120,15 @@ mod tests {
     use usher_bbb::parse;
 
     use super::*;
-    use crate::upstream::ServerAnswer;
+    use crate::upstream::{ServerAnswer, server_answer::AnswerBytes};
 
     fn answer() -> SharedAnswer {
         let text = "<response><returncode>SUCCESS</returncode></response>".to_owned();
-        Arc::new(ServerAnswer { outcome: parse::outcome(&text).unwrap(), text, bytes: Default::default() })
+        Arc::new(ServerAnswer {
+            outcome: parse::outcome(&text).unwrap(),
+            text,
+            bytes: AnswerBytes::default(),
+        })
     }
 
     #[tokio::test]

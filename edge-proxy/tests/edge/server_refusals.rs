@@ -188,7 +188,9 @@ async fn a_size_that_a_server_refuses_is_final_and_named() {
         let answer = call_of(&cluster, ApiCall::GetMeetingInfo, &recording).await;
         assert_eq!(answer.key(), name, "{status}");
         assert_eq!(fronts[home].refused(), 1);
-        fronts.iter().for_each(|front| front.refuse(0));
+        for front in &fronts {
+            front.refuse(0);
+        }
         assert!(
             call_of(&cluster, ApiCall::GetMeetingInfo, &recording).await.is_success(),
             "and nothing is remembered"
@@ -201,7 +203,9 @@ async fn a_size_that_a_server_refuses_is_final_and_named() {
 #[tokio::test]
 async fn a_large_body_that_a_server_refuses_is_answered_with_its_size() {
     let (cluster, fronts, recording) = start(2).await;
-    fronts.iter().for_each(|front| front.refuse(413));
+    for front in &fronts {
+        front.refuse(413);
+    }
     let body = [SLIDES, &"QUJD".repeat(1 << 20), "</document></module></modules>"].concat();
     for (call, query) in [("create", "meetingID=new&name=Room"), ("insertDocument", "meetingID=room")] {
         let path = format!("/bigbluebutton/api/{call}?{}", signed(call, query));

@@ -16,7 +16,7 @@ struct ShownIds {
 /// Returns an answer about one meeting with its exact id. `exact` returns the id for the id that the answer shows and
 /// the internal id, or `None` if the shown one is exact. It is called only for ids with white space, so that all other
 /// answers cost one search. An answer that cannot be read is returned unchanged.
-pub fn with_own_id<'x>(xml: &'x str, exact: impl FnOnce(&str, &str) -> Option<String>) -> Cow<'x, str> {
+pub fn with_own_id(xml: &str, exact: impl FnOnce(&str, &str) -> Option<String>) -> Cow<'_, str> {
     const OPEN: &str = "<meetingID>";
     let has_white = xml.find(OPEN).is_some_and(|at| {
         let text = &xml[at + OPEN.len()..];

@@ -80,9 +80,9 @@ impl<'a> ListedRecording<'a> {
             let end = text.find(if in_cdata { "]]>" } else { "<" }).unwrap_or(text.len());
             let mut new = String::new();
             if in_cdata {
-                new.push_str(own)
+                new.push_str(own);
             } else {
-                push_escaped(&mut new, own)
+                push_escaped(&mut new, own);
             }
             (*at..*at + end, new)
         });

@@ -49,8 +49,8 @@ pub(super) async fn cluster(
     alter: impl FnOnce(&mut usher_model::settings::Settings),
 ) -> Cluster {
     let cluster = Cluster::start_with(servers, |settings| {
-        settings.meetings.call_timeout = std::time::Duration::from_secs(60);
-        settings.meetings.create_timeout = std::time::Duration::from_secs(60);
+        settings.meetings.call_timeout = std::time::Duration::from_mins(1);
+        settings.meetings.create_timeout = std::time::Duration::from_mins(1);
         alter(settings);
     })
     .await;

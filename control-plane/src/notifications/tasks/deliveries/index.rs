@@ -127,7 +127,9 @@ impl DeliveryIndex {
         let mut state = self.lock();
         // Deliveries that are being written keep their space.
         let held: Vec<DeliveryId> = state.held.keys().cloned().collect();
-        held.iter().for_each(|id| state.remove(id));
+        for id in &held {
+            state.remove(id);
+        }
     }
 
     pub(super) fn contains(&self, id: &DeliveryId) -> bool {

@@ -103,14 +103,14 @@ fn greedy_owners_come_to_equal_shares() {
     fill(&mut share, &mut held[0], 0);
     assert_eq!(held[0].len(), 500, "half of it");
     for _ in 0..200 {
-        for owner in 0..4 {
-            let kept = held[owner].len() * 9 / 10;
-            for taken in held[owner].split_off(kept) {
+        for (owner, held) in held.iter_mut().enumerate() {
+            let kept = held.len() * 9 / 10;
+            for taken in held.split_off(kept) {
                 share.give_back(&owner, taken);
             }
         }
-        for owner in 0..4 {
-            fill(&mut share, &mut held[owner], owner);
+        for (owner, held) in held.iter_mut().enumerate() {
+            fill(&mut share, held, owner);
         }
     }
     // Four owners and the free part of the same size divide the capacity.

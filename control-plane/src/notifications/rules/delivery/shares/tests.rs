@@ -109,9 +109,13 @@ fn text_that_a_caller_appends_makes_no_other_address() {
 fn a_ledger_that_lost_every_claim_is_empty() {
     let mut ledger = SpaceLedger::default();
     let claims: Vec<_> = (0..30).map(|n| claim(n % 3, n, SpaceKind::ALL[n % 3], 700 + n as u64)).collect();
-    claims.iter().for_each(|claim| ledger.add(claim));
+    for claim in &claims {
+        ledger.add(claim);
+    }
     assert!(ledger.all() > 21_000);
-    claims.iter().for_each(|claim| ledger.remove(claim));
+    for claim in &claims {
+        ledger.remove(claim);
+    }
     assert_eq!(format!("{ledger:?}"), format!("{:?}", SpaceLedger::default()));
 }
 
