@@ -185,7 +185,7 @@ fn known_fields(key: &FleetKey) -> u32 {
         FleetKey::Freshness(_) => 1,
         FleetKey::Voice(_) => 3,
         FleetKey::Zombie(_) => 5,
-        FleetKey::Tenant(_) => 12,
+        FleetKey::Tenant(_) => 14,
         FleetKey::Record(_) => 12,
     }
 }
