@@ -47,6 +47,7 @@ async fn the_end_of_a_meeting_waits_for_the_confirmation_of_its_create() {
     let ending = tokio::spawn(async move { service.end_meeting(end).await });
     bench.call_and_confirm("ends", &placed).await;
     ending.await.expect("does not panic").expect("ends");
+    bench.sims[0].settle();
     assert!(bench.sims[0].meetings().is_empty());
     bench.stop().await;
 }
