@@ -1,5 +1,7 @@
 //! Tenants: several applications behind one Usher.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Result, ensure};
 use usher_harness::{admin::TestAdmin, client::BbbTestClient, standalone::RunningStandalone, wait};
 use usher_proto::v1;
@@ -156,10 +158,13 @@ async fn a_tenant_has_no_more_meetings_and_users_than_it_may() -> Result<()> {
 
     let busy = usher.sims.iter().find(|sim| sim.set_crowd("school~one", 3));
     assert!(busy.is_some(), "a server runs it");
-    let join = "fullName=Ada&meetingID=three&password=mp";
+    // Each try is another person: one who was sent to the meeting keeps the place.
+    let people = AtomicU32::new(0);
     wait::until("the tenant to be full", || async {
         usher.admin().poll("-").await?;
-        let answer = school.get("join", join).await?;
+        let person = people.fetch_add(1, Ordering::Relaxed);
+        let join = format!("fullName=Person+{person}&meetingID=three&password=mp");
+        let answer = school.get("join", &join).await?;
         ensure!(answer.key() == "maxParticipantsReached", "{answer:?}");
         Ok(())
     })
