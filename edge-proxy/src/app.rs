@@ -34,7 +34,9 @@ use crate::{
     core::admission::{ByteBudget, ServerLanes},
     metrics::EdgeMetrics,
     server::{CallbackPorts, ClientListener, EdgePorts, ListenerError, RequestRouter, ShutdownPhase},
-    upstream::{CallBudgets, ConnectorError, PassiveReports, ServerClient, SharedLists, SharedReads},
+    upstream::{
+        CallBudgets, ConnectorError, FairCompute, PassiveReports, ServerClient, SharedLists, SharedReads,
+    },
 };
 
 /// Least size of the bodies and answers in memory, unless one is set: a list of a large server and the merged
@@ -94,7 +96,7 @@ impl Edge {
         let budgets = CallBudgets {
             lanes: ServerLanes::new(settings.edge.max_server_reads, settings.edge.max_server_writes),
             bytes: bytes.clone(),
-            compute: ComputePool::new(tasks.clone()),
+            compute: FairCompute::new(ComputePool::new(tasks.clone()), metrics.requests.shed.clone()),
             shed: metrics.requests.shed.clone(),
         };
         let compute = budgets.compute.clone();

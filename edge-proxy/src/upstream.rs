@@ -2,6 +2,7 @@
 //! certain it is that the server did not act (design 11).
 
 mod connector;
+mod fair_compute;
 mod passive_reports;
 mod refusal_warnings;
 mod server_answer;
@@ -26,11 +27,12 @@ use usher_bbb::{
     parse,
 };
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_runtime::{clock, compute_pool::ComputePool, pending::PendingCalls, telemetry};
+use usher_runtime::{clock, pending::PendingCalls, telemetry};
 
 use refusal_warnings::RefusalWarnings;
 
 pub use connector::ConnectorError;
+pub use fair_compute::{ComputeRefusal, FairCompute};
 pub use passive_reports::PassiveReports;
 pub use server_answer::{ServerAnswer, ServerCallError, is_our_fault};
 pub use shared_lists::{ListPart, SharedLists};
@@ -101,8 +103,8 @@ pub struct CallBudgets {
     pub lanes: ServerLanes,
     /// The bytes of answers in memory.
     pub bytes: ByteBudget,
-    /// The threads that read large answers.
-    pub compute: ComputePool,
+    /// The threads that read large answers, in turns of the tenants.
+    pub compute: FairCompute,
     /// Counts the calls and answers that were refused.
     pub shed: ShedCounters,
 }
@@ -147,7 +149,7 @@ impl ServerClient {
         };
         let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
         let bytes = self.budgets.bytes.holder(byte_owner(call, caller));
-        let outcome = self.bounded(server, call, outgoing, upload, bytes, deadline).await;
+        let outcome = self.bounded(server, (call, caller), outgoing, upload, bytes, deadline).await;
         if outcome == Err(ServerCallError::OverByteBudget) {
             self.budgets.shed.count(ShedReason::ByteBudget);
         }
@@ -180,7 +182,7 @@ impl ServerClient {
     async fn bounded(
         &self,
         server: &ServerRoute,
-        call: ApiCall,
+        (call, caller): (ApiCall, &CallOrigin),
         outgoing: OutgoingCall,
         upload: UploadBody,
         bytes: ByteHolder,
@@ -196,7 +198,7 @@ impl ServerClient {
             if status.is_client_error() {
                 return Err(ServerCallError::Refused(ServerRefusal { status, address_bytes }));
             }
-            self.read(call, status, response.into_body(), bytes).await
+            self.read((call, caller), status, response.into_body(), bytes).await
         };
         tokio::time::timeout_at(deadline, exchange)
             .await
@@ -205,7 +207,7 @@ impl ServerClient {
 
     async fn read(
         &self,
-        call: ApiCall,
+        (call, caller): (ApiCall, &CallOrigin),
         status: StatusCode,
         body: Incoming,
         mut bytes: ByteHolder,
@@ -219,8 +221,13 @@ impl ServerClient {
             None => unreadable(),
         })?;
         let (size, compute) = (body.len(), &self.budgets.compute);
-        let answer = compute.run(size, move || answer(call, body, bytes)).await;
-        answer.ok().flatten().ok_or_else(unreadable)
+        // All tenants share the lists of servers, so that no tenant's turn pays for them.
+        let owner = (!matches!(call.strategy(), CallStrategy::EveryServer(_))).then_some(&caller.tenant);
+        match compute.run(owner, size, move || answer(call, body, bytes)).await {
+            Ok(answer) => answer.ok_or_else(unreadable),
+            Err(ComputeRefusal::Full) => Err(ServerCallError::Unread),
+            Err(ComputeRefusal::Failed(_)) => Err(unreadable()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub struct ComputeFailure;
 #[derive(Debug, Clone)]
 pub struct ComputePool {
     tasks: TaskGroup,
+    threads: usize,
     slots: Arc<Semaphore>,
 }
 
@@ -28,7 +29,13 @@ impl ComputePool {
     /// Returns a pool that occupies at most half of the processors, and at least one thread. `tasks` owns the work.
     pub fn new(tasks: TaskGroup) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self { tasks, slots: Arc::new(Semaphore::new((processors / 2).max(1))) }
+        let threads = (processors / 2).max(1);
+        Self { tasks, threads, slots: Arc::new(Semaphore::new(threads)) }
+    }
+
+    /// Returns the largest number of works that run at a time.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Does `work` on an input of `size` bytes: at once if it is small, else on a thread of the pool as soon as
@@ -80,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_works_run_at_once_as_there_are_slots_and_no_more() {
-        let pool = ComputePool { tasks: TaskGroup::new(), slots: Arc::new(Semaphore::new(2)) };
+        let pool = ComputePool { tasks: TaskGroup::new(), threads: 2, slots: Arc::new(Semaphore::new(2)) };
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let pair = Arc::new(Barrier::new(2));
         let works: Vec<_> = (0..6)

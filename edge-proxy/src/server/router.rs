@@ -14,7 +14,7 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{clock, compute_pool::ComputePool, tasks::TaskGroup, telemetry};
+use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
     admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget, answer_bytes},
@@ -43,7 +43,7 @@ use crate::{
         rules::DeploymentRules,
     },
     metrics::{RequestMetrics, RequestOutcome},
-    upstream::{ServerClient, SharedLists, SharedReads},
+    upstream::{FairCompute, ServerClient, SharedLists, SharedReads},
 };
 
 /// The ports of the edge, from which the router gives each handler those that it needs.
@@ -64,7 +64,7 @@ pub(crate) struct EdgePorts {
     /// The budget of bytes in memory.
     pub(crate) bytes: ByteBudget,
     /// The threads for long work.
-    pub(crate) compute: ComputePool,
+    pub(crate) compute: FairCompute,
     /// The owner of work that must outlive its request.
     pub(crate) tasks: TaskGroup,
     /// The counters of requests.

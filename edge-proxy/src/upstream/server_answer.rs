@@ -77,6 +77,9 @@ pub enum ServerCallError {
     /// The memory for answers is in use. The server may have acted.
     #[error("the memory for answers is in use")]
     OverByteBudget,
+    /// Too many answers for the caller wait to be read. The server may have acted.
+    #[error("too many answers wait to be read")]
+    Unread,
     /// The server may have acted.
     #[error("outcome unknown ({0:?})")]
     Unknown(FailureKind),
@@ -98,6 +101,7 @@ impl ServerCallError {
             | Self::BrokenUpload
             | Self::ServerBusy
             | Self::OverByteBudget
+            | Self::Unread
             | Self::Unknown(_) => None,
         }
     }
@@ -111,7 +115,8 @@ impl ServerCallError {
             | Self::Refused(_)
             | Self::BrokenUpload
             | Self::ServerBusy
-            | Self::OverByteBudget => None,
+            | Self::OverByteBudget
+            | Self::Unread => None,
         }
     }
 }

@@ -117,6 +117,18 @@ fn every_metric_is_documented_and_every_documented_metric_exists() {
     assert!(invented.is_empty(), "only in docs/operate/metrics.md: {invented:?}");
 }
 
+/// An operator who sees a refusal in a metric finds its limit and its setting on one page.
+#[test]
+fn every_reason_of_a_refusal_is_on_the_page_of_limits() {
+    let reasons = read("edge-proxy/src/core/admission/shed_reason.rs");
+    let reasons: BTreeSet<&str> =
+        reasons.lines().filter_map(|line| line.split("=> \"").nth(1)?.split('"').next()).collect();
+    assert!(reasons.len() > 9, "{reasons:?}");
+    let page = read("docs/operate/limits.md");
+    let missing: Vec<_> = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/operate/limits.md: {missing:?}");
+}
+
 /// Returns the names of the test functions and helpers that any Rust file declares.
 fn declared_functions() -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -81,6 +81,11 @@ impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
         self.running < self.slots && self.turns.is_empty()
     }
 
+    /// Returns the number of pieces that run.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
     /// Returns the number of pieces that wait.
     pub fn waiting(&self) -> usize {
         self.owners.values().map(|queue| queue.waiting.len()).sum()

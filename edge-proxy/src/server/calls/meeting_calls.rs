@@ -105,7 +105,7 @@ impl MeetingCalls {
                     let xml = ids.own(&xml).into_owned();
                     with_own_addresses(addresses.as_deref(), &tenant, xml)
                 };
-                match self.servers.compute().run(answer.text.len(), own).await {
+                match self.servers.compute().run(Some(&request.tenant), answer.text.len(), own).await {
                     Ok(xml) => CallReply::passed_on(&answer, xml),
                     Err(_) => CallReply::unavailable(),
                 }

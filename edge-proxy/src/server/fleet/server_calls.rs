@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use usher_bbb::call::{ApiCall, EveryServerList};
 use usher_model::{id::TenantId, routing::ServerRoute};
-use usher_runtime::compute_pool::ComputePool;
 
 use crate::{
     core::{
@@ -13,8 +12,8 @@ use crate::{
         resign::{in_url, outgoing},
     },
     upstream::{
-        ListPart, ServerAnswer, ServerCallError, ServerClient, SharedAnswer, SharedLists, SharedReads,
-        UploadBody, is_our_fault,
+        FairCompute, ListPart, ServerAnswer, ServerCallError, ServerClient, SharedAnswer, SharedLists,
+        SharedReads, UploadBody, is_our_fault,
     },
 };
 
@@ -24,7 +23,7 @@ pub(in crate::server) struct ServerCalls {
     upstream: ServerClient,
     reads: SharedReads,
     lists: SharedLists,
-    compute: ComputePool,
+    compute: FairCompute,
 }
 
 impl ServerCalls {
@@ -32,13 +31,13 @@ impl ServerCalls {
     pub(in crate::server) fn new(
         upstream: ServerClient,
         (reads, lists): (SharedReads, SharedLists),
-        compute: ComputePool,
+        compute: FairCompute,
     ) -> Self {
         Self { upstream, reads, lists, compute }
     }
 
     /// Returns the threads for long work on the answers of servers.
-    pub(in crate::server) fn compute(&self) -> &ComputePool {
+    pub(in crate::server) fn compute(&self) -> &FairCompute {
         &self.compute
     }
 
@@ -58,7 +57,7 @@ impl ServerCalls {
                 let outgoing = outgoing(&server, call, "");
                 let answer = upstream.call(&server, call, outgoing, UploadBody::None, &caller, deadline);
                 let ServerAnswer { text, bytes, .. } = answer.await.ok()?;
-                compute.run(text.len(), move || ListPart::read(list, text, bytes)).await.ok().flatten()
+                compute.run(None, text.len(), move || ListPart::read(list, text, bytes)).await.ok().flatten()
             }
         };
         self.lists.part(server, list, &caller.tenant, fetch).await

@@ -15,11 +15,13 @@ use usher_model::{
     routing::ServerRoute,
     server::AdminState,
 };
-use usher_runtime::compute_pool::ComputePool;
 
-use crate::server::{
-    callback_sealer::{CallbackSealer, with_own_addresses},
-    reply::CallReply,
+use crate::{
+    server::{
+        callback_sealer::{CallbackSealer, with_own_addresses},
+        reply::CallReply,
+    },
+    upstream::{ComputeRefusal, FairCompute},
 };
 
 /// Time that is kept for merging the parts and sending the answer.
@@ -35,7 +37,7 @@ pub(in crate::server) struct FleetSurvey {
     /// Counts the lists that were refused because of missing parts.
     pub(in crate::server) refused_lists: Counter,
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
-    pub(in crate::server) compute: ComputePool,
+    pub(in crate::server) compute: FairCompute,
 }
 
 /// The parts of the servers.
@@ -88,10 +90,12 @@ impl FleetSurvey {
             return CallReply::unavailable();
         }
         let (addresses, tenant) = (self.addresses.clone(), tenant.clone());
+        let owner = tenant.clone();
         let merged = move || with_own_addresses(addresses.as_deref(), &tenant, merge(&parts));
-        match self.compute.run(size, merged).await {
+        match self.compute.run(Some(&owner), size, merged).await {
             Ok(xml) => CallReply::success(xml).without(missing.len()),
-            Err(failure) => {
+            Err(ComputeRefusal::Full) => CallReply::unavailable(),
+            Err(ComputeRefusal::Failed(failure)) => {
                 error!(call = call.name(), %failure, "a list was not merged");
                 CallReply::unavailable()
             }

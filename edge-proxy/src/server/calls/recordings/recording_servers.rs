@@ -183,7 +183,7 @@ impl<'g> RecordingServers<'g> {
             let list = listed(&read)?;
             Some(ListFigures { is_list: list.recordings.is_some(), total: list.total })
         };
-        self.calls.compute().run(answer.text.len(), figures).await.ok().flatten()
+        self.calls.compute().run(Some(&self.caller.tenant), answer.text.len(), figures).await.ok().flatten()
     }
 }
 
