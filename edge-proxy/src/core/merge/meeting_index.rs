@@ -81,7 +81,7 @@ impl MeetingIndex {
         self.text.len() + self.meetings.len() * size_of::<MeetingListEntry>()
     }
 
-    /// Returns the length of the meetings that [`MeetingIndex::of`] visits for a tenant, bytes.
+    /// Returns the length of the meetings that `MeetingIndex::of` visits for a tenant, bytes.
     pub fn size_of(&self, tenant: &str) -> usize {
         self.marked.get(tenant).map_or(0, |own| own.size) + self.unmarked.size
     }
