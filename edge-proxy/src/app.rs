@@ -17,9 +17,7 @@ use usher_model::{
     id::{EdgeId, IdError},
     settings::Settings,
 };
-use usher_runtime::{
-    compute_pool::ComputePool, memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup,
-};
+use usher_runtime::{memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 
 use crate::{
     control::{
@@ -96,7 +94,7 @@ impl Edge {
         let budgets = CallBudgets {
             lanes: ServerLanes::new(settings.edge.max_server_reads, settings.edge.max_server_writes),
             bytes: bytes.clone(),
-            compute: FairCompute::new(ComputePool::new(tasks.clone()), metrics.requests.shed.clone()),
+            compute: FairCompute::new(tasks.clone(), metrics.requests.shed.clone()),
             shed: metrics.requests.shed.clone(),
         };
         let compute = budgets.compute.clone();

@@ -226,7 +226,7 @@ impl ServerClient {
         match compute.run(owner, size, move || answer(call, body, bytes)).await {
             Ok(answer) => answer.ok_or_else(unreadable),
             Err(ComputeRefusal::Full) => Err(ServerCallError::Unread),
-            Err(ComputeRefusal::Failed(_)) => Err(unreadable()),
+            Err(ComputeRefusal::Failed) => Err(unreadable()),
         }
     }
 }

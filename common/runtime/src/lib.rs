@@ -3,7 +3,6 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod clock;
-pub mod compute_pool;
 pub mod config;
 pub mod descriptors;
 pub mod memory;

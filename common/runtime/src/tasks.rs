@@ -52,7 +52,7 @@ impl TaskGroup {
     }
 
     /// Starts work of bounded length that occupies a processor, on a thread that serves no request. The caller
-    /// bounds the number of such works ([`crate::compute_pool`]).
+    /// bounds the number of such works.
     pub fn spawn_blocking<T>(&self, work: impl FnOnce() -> T + Send + 'static) -> tokio::task::JoinHandle<T>
     where
         T: Send + 'static,

@@ -1,16 +1,24 @@
 //! Long work on the answers of servers, in turns of the tenants: the lists of a crowd wait behind each other,
 //! and not in front of those of other tenants.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use tokio::sync::oneshot;
+use tracing::Span;
 use usher_model::id::TenantId;
-use usher_runtime::compute_pool::{ComputeFailure, ComputePool, INLINE_MAX};
+use usher_runtime::tasks::TaskGroup;
 
 use crate::{
     core::admission::{FairQueue, QueueEntry, ShedReason},
     metrics::ShedCounters,
 };
+
+/// The largest input that is worked on at once, bytes. Reading or rewriting so much XML takes some tenths of
+/// a millisecond, and moving the work to another thread is not free either.
+const INLINE_MAX: usize = 64 << 10;
 
 /// Works of one tenant that may wait. The calls that a tenant has under way bound them more closely, unless
 /// `edge.max_cost` is switched off.
@@ -26,28 +34,31 @@ pub enum ComputeRefusal {
     /// Too much work of the tenant waits.
     #[error("too much work of the tenant waits")]
     Full,
-    /// The work did not end.
-    #[error(transparent)]
-    Failed(#[from] ComputeFailure),
+    /// The work panicked, or the program stops.
+    #[error("the work did not end")]
+    Failed,
 }
 
-/// A pool for long work whose threads tenants get in turns; clones share it.
+/// A few threads for work that occupies a processor for longer than about a millisecond, kept away from the
+/// threads that serve requests. Tenants get them in turns; clones share them.
 #[derive(Debug, Clone)]
 pub struct FairCompute {
-    pool: ComputePool,
+    tasks: TaskGroup,
     turns: Arc<Mutex<TurnQueue>>,
     shed: ShedCounters,
 }
 
 impl FairCompute {
-    /// Returns turns for `pool`. `shed` counts the work that was refused.
-    pub fn new(pool: ComputePool, shed: ShedCounters) -> Self {
-        let turns = Arc::new(Mutex::new(FairQueue::new(pool.threads(), WAITING_MAX)));
-        Self { pool, turns, shed }
+    /// Returns turns for at most half of the processors, and at least one. `tasks` owns the work, and `shed`
+    /// counts the work that was refused.
+    pub fn new(tasks: TaskGroup, shed: ShedCounters) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let turns = Arc::new(Mutex::new(FairQueue::new((processors / 2).max(1), WAITING_MAX)));
+        Self { tasks, turns, shed }
     }
 
-    /// Does `work` for a tenant on an input of `size` bytes: at once if it is small, else on a thread of the
-    /// pool when the tenant's turn comes. `None` is the owner of work that all tenants share.
+    /// Does `work` for a tenant on an input of `size` bytes: at once if it is small, else on another
+    /// thread when the tenant's turn comes. `None` is the owner of work that all tenants share.
     ///
     /// # Errors
     /// Too much work of the tenant waits, or the work panicked.
@@ -61,12 +72,13 @@ impl FairCompute {
             return Ok(work());
         }
         let turn = self.turn(tenant.cloned(), (size / INLINE_MAX) as u64).await?;
+        let span = Span::current();
         // The turn ends with the work, also if the caller is dropped meanwhile.
-        let done = self.pool.run(size, move || {
+        let working = self.tasks.spawn_blocking(move || {
             let _turn = turn;
-            work()
+            span.in_scope(work)
         });
-        Ok(done.await?)
+        working.await.map_err(|_| ComputeRefusal::Failed)
     }
 
     /// Waits for a turn. `cost` is in units of the largest work that is done at once.
@@ -76,7 +88,7 @@ impl FairCompute {
         match entry {
             QueueEntry::Runs(_) => Ok(WorkTurn { turns: Some(Arc::clone(&self.turns)) }),
             // The queue drops no sender before it has sent a turn.
-            QueueEntry::Waits => receiver.await.map_err(|_| ComputeFailure.into()),
+            QueueEntry::Waits => receiver.await.map_err(|_| ComputeRefusal::Failed),
             QueueEntry::Full(_) => {
                 self.shed.count(ShedReason::TenantCost);
                 Err(ComputeRefusal::Full)
@@ -111,16 +123,18 @@ impl Drop for WorkTurn {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
-    use usher_runtime::tasks::TaskGroup;
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
 
     use super::*;
 
     const LONG: usize = INLINE_MAX + 1;
 
     fn compute() -> FairCompute {
-        let mut compute = FairCompute::new(ComputePool::new(TaskGroup::new()), ShedCounters::default());
+        let mut compute = FairCompute::new(TaskGroup::new(), ShedCounters::default());
         compute.turns = Arc::new(Mutex::new(FairQueue::new(1, WAITING_MAX)));
         compute
     }
@@ -140,6 +154,31 @@ mod tests {
             tokio::task::yield_now().await;
         }
         (release, running)
+    }
+
+    #[tokio::test]
+    async fn small_work_is_done_at_once_and_large_work_on_another_thread() {
+        let (compute, here) = (compute(), thread::current().id());
+        assert_eq!(compute.run(None, INLINE_MAX, || thread::current().id()).await, Ok(here));
+        assert_ne!(compute.run(None, LONG, || thread::current().id()).await, Ok(here));
+    }
+
+    #[tokio::test]
+    async fn as_many_works_run_at_once_as_there_are_turns_and_no_more() {
+        let mut compute = compute();
+        compute.turns = Arc::new(Mutex::new(FairQueue::new(2, WAITING_MAX)));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let pair = Arc::new(Barrier::new(2));
+        let works = (0..6).map(|_| {
+            let (running, most, pair) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&pair));
+            compute.run(None, LONG, move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                pair.wait();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        });
+        assert_eq!(futures::future::join_all(works).await, [Ok(()); 6]);
+        assert_eq!(most.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
@@ -180,7 +219,7 @@ mod tests {
         assert_eq!(work().await, Ok(()));
         assert_eq!(
             compute.run(None, LONG, || panic!("on purpose")).await,
-            Err::<(), _>(ComputeFailure.into())
+            Err::<(), _>(ComputeRefusal::Failed)
         );
         assert_eq!(work().await, Ok(()));
     }

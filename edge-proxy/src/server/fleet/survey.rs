@@ -95,7 +95,7 @@ impl FleetSurvey {
         match self.compute.run(Some(&owner), size, merged).await {
             Ok(xml) => CallReply::success(xml).without(missing.len()),
             Err(ComputeRefusal::Full) => CallReply::unavailable(),
-            Err(ComputeRefusal::Failed(failure)) => {
+            Err(failure @ ComputeRefusal::Failed) => {
                 error!(call = call.name(), %failure, "a list was not merged");
                 CallReply::unavailable()
             }
