@@ -1,6 +1,6 @@
 //! A whole edge in this process, for targets that go from the bytes of a connection to those of its
 //! answers. Its control plane and its servers are stubs: they keep no state, so that an input has the
-//! same answers whatever came before it.
+//! same answers after any other input.
 
 mod connection;
 mod fleet;

@@ -1,4 +1,4 @@
-//! Panics of any thread and task. A runtime catches a panic of a task, so that nobody else would
+//! Panics of any thread and task. A runtime catches a panic of a task, so that no caller would
 //! notice it.
 
 use std::{

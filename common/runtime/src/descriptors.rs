@@ -1,5 +1,5 @@
 //! The limit of file descriptors of this process. Each connection, listener and open file takes one, and a
-//! process without a free one answers nobody: neither clients nor the ops port.
+//! process without a free one answers neither clients nor the ops port.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{info, warn};

@@ -1,5 +1,5 @@
-//! The XML modules of a create: those of the application stay as they are, whatever presentation
-//! its tenant has, and they count at any method.
+//! The XML modules of a create: those of the application stay as they are beside any presentation
+//! of its tenant, and they count at any method.
 
 use bytes::Bytes;
 use usher_model::{

@@ -2,7 +2,7 @@
 //!
 //! The capacity has two parts. Each owner has an assured share, which no other owner ever takes. The rest
 //! is common: an owner may take of it as long as at least as much stays free as the owner itself has of it.
-//! One owner alone thus gets half of the common part, and whoever comes later finds room at once. The
+//! One owner alone thus gets half of the common part, and an owner that comes later finds room at once. The
 //! alternatives were rejected: a fixed share of all wastes the capacity of owners that are idle, and a
 //! common capacity without this rule belongs to the first crowd until its calls have ended.
 

@@ -51,8 +51,8 @@ fn known(request: &VerifiedRequest, id: &MeetingId, call: ApiCall) -> Option<Mee
     })?
 }
 
-/// Returns whether a call may be answered by the memory that an id is unknown. A join, and whatever else
-/// follows a create at once, asks: the create may have been made at another edge a moment ago. By its
+/// Returns whether a call may be answered by the memory that an id is unknown. A join, and every other
+/// call that follows a create at once, asks: the create may have been made at another edge a moment ago. By its
 /// internal id a meeting is asked for only by a caller that has seen it.
 fn may_be_remembered(id: &MeetingId, call: ApiCall) -> bool {
     call.is_read() && !is_internal(id.as_str())

@@ -140,8 +140,8 @@ impl CallbackReceiver {
         self.planes.accept(state, received, deadline).await
     }
 
-    /// Counts and logs that a tenant or an address has used up its share, with pauses: whoever reads an address
-    /// can call it without end.
+    /// Counts and logs that a tenant or an address has used up its share, with pauses: each reader of an
+    /// address can call it without end.
     fn count_no_share(&self, state: &CallbackState) {
         self.metrics.shed.count(ShedReason::CallbackShare);
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! The callbacks that wait for a control plane, shared between tenants and addresses: whoever reads
-//! an address can call it, and each call under way holds its body and a call to a control plane.
+//! The callbacks that wait for a control plane, shared between tenants and addresses: each reader
+//! of an address can call it, and each call under way holds its body and a call to a control plane.
 
 use std::{
     collections::HashMap,

@@ -4,7 +4,7 @@
 //! whose addresses are called without end, leaves space for every other one: one such tenant takes
 //! half, two take a third each. A fixed share was rejected: it is too small for a fleet with one
 //! tenant, or too large for a fleet with many. Of a tenant's space, callbacks that no server signed
-//! take half, and one address takes a small part: whoever reads an address can call it.
+//! take half, and one address takes a small part: each reader of an address can call it.
 
 mod ledger;
 
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Delivery, DeliveryForm};
 
-/// The least space that a delivery counts for, in bytes, whatever its size: each one costs the
+/// The least space that a delivery counts for, in bytes, however small it is: each one costs the
 /// store a key, and the queue an entry.
 const LEAST_SIZE: u64 = 512;
 /// One address takes at most this part of all space, counted from 1.

@@ -92,7 +92,7 @@ proptest! {
     }
 }
 
-/// Greedy owners whose calls end and begin again in turn come to equal shares, whoever came first.
+/// Greedy owners whose calls end and begin again in turn come to equal shares, in any order of arrival.
 #[test]
 fn greedy_owners_come_to_equal_shares() {
     let (mut share, terms) = (FairShare::default(), terms(0, 1000));

@@ -86,7 +86,7 @@ impl SpaceLedger {
         Ok(())
     }
 
-    /// Adds a claim whatever the shares allow: the store has its delivery already.
+    /// Adds a claim also beyond the shares: the store has its delivery already.
     pub fn add(&mut self, claim: &SpaceClaim) {
         self.by_tenant.entry((claim.tenant.clone(), claim.kind)).or_default().add(claim.space);
         self.by_address.entry(claim.address).or_default().add(claim.space);
