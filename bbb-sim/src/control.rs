@@ -46,14 +46,8 @@ pub(crate) async fn answer(
             text(StatusCode::OK, "")
         }
         ("GET", "meetings") => {
-            let memory = state.memory();
-            json(
-                &memory
-                    .meetings()
-                    .map(|meeting| SimMeeting::from(meeting).to_json())
-                    .collect::<Vec<_>>()
-                    .into(),
-            )
+            let meetings = SimMeeting::all_of(&state.memory());
+            json(&meetings.iter().map(SimMeeting::to_json).collect::<Vec<_>>().into())
         }
         ("POST", "end") => found(end(state, &meeting_id)),
         ("POST", "recording-ready") => found(publish(state, &meeting_id)),
@@ -138,7 +132,7 @@ pub(crate) fn publish(state: &ServerState, id: &str) -> bool {
 
 /// Opens a breakout room of a meeting; returns `None` if there is no such meeting.
 pub(crate) fn add_breakout(state: &ServerState, parent: &str) -> Option<SimMeeting> {
-    let opened = state.memory().add_breakout(parent, time::now_ms()).map(SimMeeting::from);
+    let opened = state.memory().add_breakout(parent, time::now_ms()).map(SimMeeting::of_new);
     state.report_changes();
     opened
 }

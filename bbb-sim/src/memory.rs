@@ -158,6 +158,14 @@ impl ServerMemory {
         self.meetings.values()
     }
 
+    /// Returns whether the server has accepted the end of a meeting, or of the parent of a breakout
+    /// room, which ends with it.
+    pub(crate) fn is_ending(&self, meeting: &ServerMeeting) -> bool {
+        let parent = meeting.breakout.as_ref().map(|room| self.meetings.get(&room.parent_internal_id));
+        meeting.end_is_accepted()
+            || parent.is_some_and(|parent| parent.is_none_or(ServerMeeting::end_is_accepted))
+    }
+
     /// Finds a meeting as BBB does: first `id` is the beginning of an internal id, then a
     /// `meetingID`. A meeting that is ending is found only if there is no other.
     pub(crate) fn find(&self, id: &str) -> Option<&ServerMeeting> {

@@ -106,7 +106,7 @@ impl BbbSim {
 
     /// Returns every meeting in its memory, breakout rooms included.
     pub fn meetings(&self) -> Vec<SimMeeting> {
-        self.state.memory().meetings().map(SimMeeting::from).collect()
+        SimMeeting::all_of(&self.state.memory())
     }
 
     /// Returns its recordings, deleted ones included.

@@ -8,7 +8,7 @@ use usher_bbb::query::{QueryEdit, rewrite};
 
 use crate::{
     hooks::{SimHook, SimHookPost},
-    memory::ServerMeeting,
+    memory::{ServerMeeting, ServerMemory},
 };
 
 /// One call that arrived, accepted or refused.
@@ -63,7 +63,8 @@ pub struct SimMeeting {
     pub users: Vec<String>,
     /// Whether at least one participant is present.
     pub running: bool,
-    /// Whether the meeting has ended and is still listed.
+    /// Whether the server has accepted its end or its parent's, at once or for a moment later. The
+    /// meeting is still listed.
     pub ending: bool,
     /// For a breakout room: the internal id of its parent.
     pub parent: Option<String>,
@@ -75,8 +76,18 @@ pub struct SimMeeting {
     pub chat: Vec<(String, String)>,
 }
 
-impl From<&ServerMeeting> for SimMeeting {
-    fn from(meeting: &ServerMeeting) -> Self {
+impl SimMeeting {
+    /// Returns every meeting in a server's memory, breakout rooms included.
+    pub(crate) fn all_of(memory: &ServerMemory) -> Vec<Self> {
+        memory.meetings().map(|meeting| Self::of(meeting, memory.is_ending(meeting))).collect()
+    }
+
+    /// Returns the view of a meeting that has just been created.
+    pub(crate) fn of_new(meeting: &ServerMeeting) -> Self {
+        Self::of(meeting, false)
+    }
+
+    fn of(meeting: &ServerMeeting, ending: bool) -> Self {
         Self {
             meeting_id: meeting.external_id.clone(),
             internal_id: meeting.internal_id.clone(),
@@ -87,16 +98,14 @@ impl From<&ServerMeeting> for SimMeeting {
             participants: meeting.participants(),
             users: meeting.users.iter().map(|user| user.full_name.clone()).collect(),
             running: meeting.is_running(),
-            ending: meeting.ended_at_ms.is_some(),
+            ending,
             parent: meeting.breakout.as_ref().map(|breakout| breakout.parent_internal_id.clone()),
             metadata: meeting.metadata.clone(),
             documents: meeting.documents.iter().map(|document| document.name.clone()).collect(),
             chat: meeting.chat.clone(),
         }
     }
-}
 
-impl SimMeeting {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "meetingID": self.meeting_id, "internalMeetingID": self.internal_id, "name": self.name,

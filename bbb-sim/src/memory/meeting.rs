@@ -137,6 +137,11 @@ impl ServerMeeting {
         self.participants() > 0
     }
 
+    /// Returns whether an `end` was accepted, or the meeting has ended without one.
+    pub(super) fn end_is_accepted(&self) -> bool {
+        self.end_due_ms.is_some() || self.ended_at_ms.is_some()
+    }
+
     /// Notes the confirmation of the create if it is due.
     pub(super) fn confirm(&mut self, now_ms: u64) {
         if self.start_time_ms == 0 && now_ms >= self.confirmed_at_ms {

@@ -46,6 +46,7 @@ async fn a_meeting_is_created_joined_queried_and_ended() {
     for _ in 0..2 {
         assert_eq!(call(&sim, "end", "meetingID=room-42").await.key(), "sentEndMeetingRequest");
     }
+    assert!(sim.meetings()[0].ending);
     sim.settle();
     for (name, key) in [("end", "notFound"), ("getMeetingInfo", "notFound")] {
         assert_eq!(call(&sim, name, "meetingID=room-42").await.key(), key);
