@@ -8,20 +8,22 @@
 mod fleet;
 mod meeting;
 mod unknown_fields;
+mod value_error;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use prost::{DecodeError, Message};
+use prost::Message;
 use usher_model::{
-    id::{IdError, ServerId, TenantId},
+    id::{ServerId, TenantId},
     revision::FencingToken,
 };
 use usher_proto::store as pb;
 
 use self::unknown_fields::UnknownFields;
 pub(crate) use self::unknown_fields::fields as unknown_fields;
-use super::keys::{self, KeyError};
+pub use self::value_error::{UnreadableValue, ValueError};
+use super::keys;
 use crate::{
     core::{
         plan::{self, FleetEvent, FleetKey, Plan, Stored},
@@ -33,40 +35,6 @@ use crate::{
 
 /// Version of the stored values. A reader refuses a newer one.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// The reason why stored bytes are not a value.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ValueError {
-    /// The key itself is unreadable.
-    #[error(transparent)]
-    FleetKey(#[from] KeyError),
-    /// The bytes are not the expected message.
-    #[error("cannot be decoded: {0}")]
-    Decode(#[from] DecodeError),
-    /// A field holds a value outside its range, or of a newer version.
-    #[error("field `{0}` holds an unknown value")]
-    Field(&'static str),
-    /// A field is not an identifier.
-    #[error("field `{field}`: {source}")]
-    Id {
-        /// Name of the field.
-        field: &'static str,
-        /// The fault of the identifier.
-        source: IdError,
-    },
-}
-
-/// A stored value that is unreadable. The fold of the store treats the value as absent.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("value of `{path}`: {reason}")]
-pub struct UnreadableValue {
-    /// Path of the value, relative to the store's prefix.
-    pub path: String,
-    /// The fault of the value.
-    pub reason: ValueError,
-    /// The event that removes the value from a fleet; `None` when the key itself is unreadable.
-    pub absent: Option<Box<FleetEvent>>,
-}
 
 /// Reads changes and writes plans. The follower and the committer of one program share one codec.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use usher_model::{
 };
 use usher_proto::{store as pb, v1};
 
-use super::ValueError;
+use super::value_error::ValueError;
 
 /// Reads an enumeration that is stored as a plain number.
 ///

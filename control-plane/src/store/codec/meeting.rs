@@ -7,7 +7,7 @@ use usher_model::{
 };
 use usher_proto::{store as pb, v1};
 
-use super::{ValueError, fleet::enumeration};
+use super::{fleet::enumeration, value_error::ValueError};
 use crate::core::voice::VoiceAssignment;
 
 pub(super) fn record_value(record: &MeetingRecord) -> pb::RecordValue {
