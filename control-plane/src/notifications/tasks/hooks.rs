@@ -13,10 +13,7 @@ use tracing::{debug, info};
 use usher_model::{id::TenantId, revision::Revision, settings::Settings};
 use usher_runtime::clock::WallClock;
 
-use self::{
-    announce::{PATIENCE, announce},
-    index::HookIndex,
-};
+use self::{announce::HookAnnouncer, index::HookIndex};
 pub use self::{intake::ServerEvents, keeper::HookKeeper};
 use super::{
     callback_key::CallbackKeys,
@@ -88,8 +85,7 @@ pub struct WebhookRegistry {
     public_url: Option<String>,
     own: OwnTargets,
     max_hooks: usize,
-    /// Longest time that an application waits for servers, well within the deadline of its call.
-    patience: Duration,
+    announcer: HookAnnouncer,
     metrics: HookMetrics,
     /// Number of servers that lack hooks; `None` if another replica keeps them.
     lacking: Arc<watch::Sender<Option<usize>>>,
@@ -119,7 +115,7 @@ impl WebhookRegistry {
         let public_url = settings.public_url.clone();
         let own = OwnTargets::new(settings, fleet.clone());
         let max_hooks = usize::try_from(settings.callbacks.max_hooks).unwrap_or(usize::MAX);
-        let patience = PATIENCE.min(settings.meetings.call_timeout / 4);
+        let announcer = HookAnnouncer::new(fleet.clone(), keys.clone(), Arc::clone(&servers), settings);
         let (book, lacking) = (HookIndex::default(), Arc::new(watch::Sender::new(None)));
         Self {
             store,
@@ -132,7 +128,7 @@ impl WebhookRegistry {
             public_url,
             own,
             max_hooks,
-            patience,
+            announcer,
             metrics,
             lacking,
         }
@@ -143,9 +139,7 @@ impl WebhookRegistry {
     /// # Errors
     /// The hook is not registered; after an error of the store it may be.
     pub async fn create(&self, wanted: RegisteredHook) -> Result<(RegisteredHook, bool), WebhookError> {
-        if self.public_url.is_none() {
-            return Err(WebhookError::NoAddress);
-        }
+        let base = self.public_url.as_deref().ok_or(WebhookError::NoAddress)?;
         wanted.check()?;
         if self.own.include(&wanted.url) {
             // Each event would come back as an event that no server signed.
@@ -178,7 +172,7 @@ impl WebhookRegistry {
                 TxnVerdict::Committed(_) => {
                     info!(%tenant, hook = %id, "webhook registered");
                     if !covered {
-                        announce(self, ask).await;
+                        self.announcer.announce(ask, base).await;
                     }
                     return Ok((new, false));
                 }
