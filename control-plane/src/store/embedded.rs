@@ -5,12 +5,13 @@
 //! because its watchers end with the process.
 
 mod election;
+mod shared_store;
 mod store_file;
 mod store_state;
 mod writer;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::Duration,
@@ -20,11 +21,12 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::{
     runtime,
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
 };
 
 pub use self::store_file::EmbeddedOpenError;
 use self::{
+    shared_store::SharedStore,
     store_file::{FileContents, StoreFile},
     store_state::{StoreState, TransactionDraft},
     writer::{StoreWriter, WriteJob},
@@ -47,19 +49,7 @@ const WATCHED: usize = 256;
 /// The embedded store. Clones share it; the last clone closes the file.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    state: Arc<RwLock<StoreState>>,
-    published: watch::Receiver<u64>,
-    cluster_id: u64,
-    /// `None` if the store is in memory only.
-    file: Option<PathBuf>,
-    /// `None` only while the store is dropped.
-    jobs: Option<mpsc::Sender<WriteJob>>,
-    thread: Option<JoinHandle<()>>,
+    shared: Arc<SharedStore>,
 }
 
 impl EmbeddedStore {
@@ -95,7 +85,7 @@ impl EmbeddedStore {
             spawn(StoreWriter::new(Arc::clone(&state), publish, disk), waiting).map_err(|source| {
                 EmbeddedOpenError::Directory { path: directory.unwrap_or(Path::new("")).to_owned(), source }
             })?;
-        let inner = Inner {
+        let shared = SharedStore {
             state,
             published,
             cluster_id: contents.cluster_id,
@@ -103,7 +93,7 @@ impl EmbeddedStore {
             jobs: Some(jobs),
             thread: Some(thread),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 
@@ -123,46 +113,14 @@ fn spawn(writer: StoreWriter, jobs: mpsc::Receiver<WriteJob>) -> std::io::Result
     thread::Builder::new().name("store".into()).spawn(move || runtime.block_on(writer.run(jobs)))
 }
 
-fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed".into())
-}
-
-impl Inner {
-    fn read<T>(&self, look: impl FnOnce(&StoreState) -> T) -> T {
-        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn ask<T>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> WriteJob,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let jobs = self.jobs.as_ref().ok_or_else(closed)?;
-        jobs.send(job(reply)).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer has ended".into())))
-    }
-}
-
-impl Drop for Inner {
-    /// Waits for the write under way, so that the directory is free once the store is dropped.
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("store writer panicked");
-        }
-    }
-}
-
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
-        Ok(self.inner.read(|state| state.list(prefix)))
+        Ok(self.shared.read(|state| state.list(prefix)))
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.inner.read(StoreState::revision))
+        Ok(self.shared.read(StoreState::revision))
     }
 
     async fn watch(
@@ -171,8 +129,8 @@ impl Store for EmbeddedStore {
         from: u64,
     ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
         let watcher = Watcher {
-            state: Arc::clone(&self.inner.state),
-            published: self.inner.published.clone(),
+            state: Arc::clone(&self.shared.state),
+            published: self.shared.published.clone(),
             prefix: prefix.to_owned(),
             next: from,
         };
@@ -187,7 +145,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
-        self.inner.ask(|reply| WriteJob::Commit(txns, reply)).await
+        self.shared.ask(|reply| WriteJob::Commit(txns, reply)).await
     }
 
     /// Returns at once: the history is in memory only, and bounded.
@@ -196,22 +154,22 @@ impl Store for EmbeddedStore {
     }
 
     async fn space(&self) -> Result<StoreSpace, StoreError> {
-        let Some(file) = self.inner.file.clone() else { return Ok(StoreSpace::default()) };
+        let Some(file) = self.shared.file.clone() else { return Ok(StoreSpace::default()) };
         let size = tokio::fs::metadata(&file).await.map(|file| file.len());
         let taken = size.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))?;
         Ok(StoreSpace { taken, in_use: taken, quota: None })
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {
-        Ok(self.inner.cluster_id)
+        Ok(self.shared.cluster_id)
     }
 
     async fn campaign(&self, candidate: &str, ttl: Duration) -> Result<Box<dyn LeaderLease>, StoreError> {
-        election::campaign(Arc::clone(&self.inner), candidate, ttl).await
+        election::campaign(Arc::clone(&self.shared), candidate, ttl).await
     }
 
     async fn leader(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.inner.read(|state| {
+        Ok(self.shared.read(|state| {
             election::oldest(state.below(keys::ELECTION))
                 .map(|entry| String::from_utf8_lossy(&entry.value).into_owned())
         }))

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use usher_model::revision::FencingToken;
 
-use super::{Inner, writer::WriteJob};
+use super::{
+    shared_store::{SharedStore, closed},
+    writer::WriteJob,
+};
 use crate::{
     ports::{LeaderLease, StoreEntry, StoreError},
     store::keys,
@@ -14,32 +17,32 @@ use crate::{
 
 /// Enters a candidate and waits until it is the oldest.
 pub(super) async fn campaign(
-    inner: Arc<Inner>,
+    shared: Arc<SharedStore>,
     candidate: &str,
     ttl: Duration,
 ) -> Result<Box<dyn LeaderLease>, StoreError> {
-    let mut changes = inner.published.clone();
+    let mut changes = shared.published.clone();
     let enter = |reply| WriteJob::Enter { candidate: candidate.to_owned(), ttl, reply };
-    let mut token = inner.ask(enter).await?;
+    let mut token = shared.ask(enter).await?;
     loop {
         changes.mark_unchanged();
-        let (leads, entered) = inner.read(|state| {
+        let (leads, entered) = shared.read(|state| {
             let leads = oldest(state.below(keys::ELECTION)).is_some_and(|entry| entry.key == token.key);
             (leads, state.get(&token.key).is_some())
         });
         if leads {
-            return Ok(Box::new(EmbeddedLease { inner, token }));
+            return Ok(Box::new(EmbeddedLease { shared, token }));
         }
         if !entered {
-            token = inner.ask(enter).await?;
+            token = shared.ask(enter).await?;
             continue;
         }
         // A waiting candidate renews its lease, because the writer removes candidates whose lease
         // ran out.
         match timeout(ttl / 3, changes.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(super::closed()),
-            Err(_) => match inner.ask(|reply| WriteJob::Renew(token.key.clone(), reply)).await {
+            Ok(Err(_)) => return Err(closed()),
+            Err(_) => match shared.ask(|reply| WriteJob::Renew(token.key.clone(), reply)).await {
                 Ok(_) | Err(StoreError::Rejected(_)) => {}
                 Err(error) => return Err(error),
             },
@@ -53,7 +56,7 @@ pub(super) fn oldest<'a>(candidates: impl Iterator<Item = &'a StoreEntry>) -> Op
 }
 
 struct EmbeddedLease {
-    inner: Arc<Inner>,
+    shared: Arc<SharedStore>,
     token: FencingToken,
 }
 
@@ -64,10 +67,10 @@ impl LeaderLease for EmbeddedLease {
     }
 
     async fn keep_alive(&mut self) -> Result<Duration, StoreError> {
-        self.inner.ask(|reply| WriteJob::Renew(self.token.key.clone(), reply)).await
+        self.shared.ask(|reply| WriteJob::Renew(self.token.key.clone(), reply)).await
     }
 
     async fn resign(self: Box<Self>) -> Result<(), StoreError> {
-        self.inner.ask(|reply| WriteJob::Leave(self.token.key.clone(), reply)).await
+        self.shared.ask(|reply| WriteJob::Leave(self.token.key.clone(), reply)).await
     }
 }
