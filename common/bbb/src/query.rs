@@ -9,69 +9,27 @@ mod edited;
 mod encoding;
 mod form;
 mod name_index;
+mod pair;
 mod parameters;
 mod parsed;
 mod signed;
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::borrow::Cow;
 
 pub use edit::{QueryEdit, compared_name, rewrite};
 pub use edited::{EditedParameter, EditedParameters, ParameterEdit, ParameterEdits};
 pub use encoding::{decode, encode, url_safe};
 pub use form::rebuilt_form;
+pub use pair::{QueryPair, same_name};
 pub use parameters::{ListedParameter, ParameterList, TooManyParameters};
 pub use parsed::{ParsedQuery, SignedParts};
 pub use signed::{ChecksumFault, SignedQuery};
 
 use crate::work;
 
-/// The prefix of metadata parameters of `create`.
-const META: &str = "meta_";
-
 /// A query or a form body, unchanged from the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawQuery<'a>(&'a str);
-
-/// One `name=value` of a [`RawQuery`], not decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueryPair<'a> {
-    /// Text before the first `=`.
-    pub name: &'a str,
-    /// Text after the first `=`; empty without one.
-    pub value: &'a str,
-    /// The whole pair, unchanged.
-    pub text: &'a str,
-}
-
-impl<'a> QueryPair<'a> {
-    fn split(text: &'a str) -> Self {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        Self { name, value, text }
-    }
-
-    /// Tells whether a server takes this pair for parameter `name`. Every join compares dozens of pairs, so the length,
-    /// by which most pairs differ, is compared first.
-    pub fn is(&self, name: &str) -> bool {
-        work::count(1);
-        match self.name.len().cmp(&name.len()) {
-            Ordering::Less => false, // decoding makes no name longer
-            Ordering::Equal => self.name == name || self.is_once_decoded(name),
-            Ordering::Greater => self.name.as_bytes().contains(&b'%') && self.is_once_decoded(name),
-        }
-    }
-
-    fn is_once_decoded(&self, name: &str) -> bool {
-        same_name(&decode(self.name), name)
-    }
-}
-
-/// Tells whether two decoded names are names of one parameter.
-pub fn same_name(given: &str, wanted: &str) -> bool {
-    match (given.strip_prefix(META), wanted.strip_prefix(META)) {
-        (Some(given), Some(wanted)) => given.eq_ignore_ascii_case(wanted),
-        _ => given == wanted,
-    }
-}
 
 impl<'a> RawQuery<'a> {
     /// Wraps the text after the `?` of a URL, or a form body.

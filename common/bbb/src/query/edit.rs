@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::{META, QueryPair, encoding::push_encoded, same_name};
+use super::{
+    encoding::push_encoded,
+    pair::{META, QueryPair, same_name},
+};
 use crate::work;
 
 /// The room for `&checksum=` and the longest checksum that a rewritten query has, bytes.

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    QueryEdit,
+    edit::QueryEdit,
     encoding::push_encoded,
+    pair::same_name,
     parameters::{FEW, ParameterList},
-    same_name,
 };
 use crate::work;
 

@@ -3,7 +3,7 @@
 
 use crate::hex;
 
-use super::{RawQuery, decode};
+use super::{RawQuery, encoding::decode};
 
 /// Returns the text that an old client signed for the form `body`.
 pub fn rebuilt_form(body: &str) -> String {

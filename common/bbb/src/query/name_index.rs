@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::compared_name;
+use super::edit::compared_name;
 use crate::work;
 
 /// Names by the hash of their compared form. The hash is seeded anew for each index, because callers choose the

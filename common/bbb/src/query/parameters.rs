@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use smallvec::SmallVec;
 
-use super::{decode, name_index::NameIndex, same_name};
+use super::{encoding::decode, name_index::NameIndex, pair::same_name};
 use crate::work;
 
 /// The number of parameters that need no allocation. Most joins have fewer.

@@ -5,10 +5,9 @@ use std::{borrow::Cow, ops::Range, sync::OnceLock};
 use smallvec::SmallVec;
 
 use super::{
-    ChecksumFault, decode,
+    encoding::{decode, url_safe},
     parameters::{ParameterList, ParameterSpan, TooManyParameters},
-    signed::{CHECKSUM, trimmed},
-    url_safe,
+    signed::{CHECKSUM, ChecksumFault, trimmed},
 };
 use crate::work;
 

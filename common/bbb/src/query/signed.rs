@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{QueryPair, decode};
+use super::{encoding::decode, pair::QueryPair};
 use crate::work;
 
 /// The name of the checksum parameter.

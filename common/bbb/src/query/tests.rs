@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{pair::META, *};
 
 /// Well-formed and malformed queries: empty pairs, names without values, broken escapes.
 fn queries() -> impl Strategy<Value = String> {
