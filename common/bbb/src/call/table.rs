@@ -7,16 +7,22 @@
 //! it.
 
 use super::{
-    AnswerFormat, BodyKind, CallSigning,
-    CallStrategy::{self, EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session},
-    EveryServerList::{Meetings, Sessions},
-    HookAction,
-    LocalAnswer::{Ping, Version},
-    MissingMeeting::{self, Inapplicable, NotRunning, Placed, Refused, RefusedWithoutKey},
-    OwnerAction::{End, Read, Write},
-    ParameterRules,
-    RecordingAction::{self, AddTrack, Change, ReadTracks},
-    RecordingChange::{Delete, Publish, Update},
+    answer::{
+        AnswerFormat,
+        MissingMeeting::{self, Inapplicable, NotRunning, Placed, Refused, RefusedWithoutKey},
+    },
+    body::BodyKind,
+    parameter_rules::ParameterRules,
+    signing::CallSigning,
+    strategy::{
+        CallStrategy::{self, EveryServer, Gone, Hooks, Local, Owner, Place, Recordings, Redirect, Session},
+        EveryServerList::{Meetings, Sessions},
+        HookAction,
+        LocalAnswer::{Ping, Version},
+        OwnerAction::{End, Read, Write},
+        RecordingAction::{self, AddTrack, Change, ReadTracks},
+        RecordingChange::{Delete, Publish, Update},
+    },
 };
 use crate::reply::Refusal;
 
