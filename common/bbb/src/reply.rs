@@ -3,12 +3,13 @@
 mod hooks;
 mod recordings;
 mod refusal;
+mod success;
 pub mod xml;
 
 pub use hooks::{HookElement, PING, hook_created, hook_destroyed, hook_exists, hooks};
 pub use recordings::{RecordingPage, changed, recordings};
 pub use refusal::Refusal;
-use xml::XmlDocument;
+pub use success::success;
 
 /// The `Content-Type` of every XML answer.
 pub const CONTENT_TYPE: &str = "text/xml;charset=utf-8";
@@ -78,16 +79,6 @@ pub fn ended() -> String {
              getMeetingInfo or isMeetingRunning API calls to verify that it was ended.",
         );
     })
-}
-
-/// Returns a successful answer; `body` writes the elements after the return code.
-pub fn success(body: impl FnOnce(&mut XmlDocument)) -> String {
-    let mut xml = XmlDocument::new();
-    xml.element("response", |xml| {
-        xml.leaf("returncode", "SUCCESS");
-        body(xml);
-    });
-    xml.finish()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The answers about recordings and text tracks.
 
-use super::{Refusal, success, xml::XmlDocument};
+use super::{refusal::Refusal, success::success, xml::XmlDocument};
 
 /// The part of all recordings that an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

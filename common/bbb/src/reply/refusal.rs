@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::XmlDocument;
+use super::xml::XmlDocument;
 
 /// A failed answer. Clients compare the key; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
