@@ -7,7 +7,8 @@ use quick_xml::{
     events::{BytesRef, Event},
 };
 
-use super::MAX_BYTES;
+/// The largest size of an answer, bytes: room for some ten thousand meetings.
+pub const MAX_BYTES: usize = 64 << 20;
 
 /// The deepest nesting that is read. Answers of servers have six levels.
 const MAX_DEPTH: usize = 32;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ReplyHeader,
     element::{ElementWalk, UnreadableReply},
+    outcome::ReplyHeader,
 };
 
 /// The children of `<response>` with their texts, and those of each `<error>`.

@@ -1,6 +1,9 @@
 //! Reads the answers of `hooks/list` and `hooks/create`.
 
-use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
+use super::{
+    element::{ElementWalk, UnreadableReply},
+    outcome::{FailedReply, ServerReply},
+};
 
 /// One hook in the list of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ReplyHeader, UnreadableReply};
+use super::{element::UnreadableReply, outcome::ReplyHeader};
 
 /// Reads return code, key and text of a JSON answer.
 ///

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::{
-    ServerReply, UnreadableReply, create_time_of, digits,
-    element::ElementWalk,
+    element::{ElementWalk, UnreadableReply},
     listing::{self, ParsedList},
+    numbers::{create_time_of, digits},
+    outcome::ServerReply,
 };
 use crate::{query::decode, secret::Secret};
 

@@ -1,6 +1,9 @@
 //! Reads the common parts of answers with lists: a return code, a list, and the key and text of a failure.
 
-use super::{FailedReply, ServerReply, UnreadableReply, element::ElementWalk};
+use super::{
+    element::{ElementWalk, UnreadableReply},
+    outcome::{FailedReply, ServerReply},
+};
 
 /// A list that was read completely.
 pub(super) struct ParsedList<T> {

@@ -5,10 +5,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{
-    UnreadableReply,
-    element::{ElementStep, ElementWalk},
-};
+use super::element::{ElementStep, ElementWalk, UnreadableReply};
 use crate::reply::xml::push_escaped;
 
 /// One metadata element of an answer.

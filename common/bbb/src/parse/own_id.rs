@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{UnreadableReply, element::ElementWalk};
+use super::element::{ElementWalk, UnreadableReply};
 use crate::reply::xml::push_escaped;
 
 /// The position and the texts of the ids of one meeting.

@@ -3,9 +3,10 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    ServerReply, UnreadableReply, digits,
-    element::ElementWalk,
+    element::{ElementWalk, UnreadableReply},
     listing::{self, ParsedList},
+    numbers::digits,
+    outcome::ServerReply,
 };
 use crate::{query::decode, reply::xml::push_escaped};
 

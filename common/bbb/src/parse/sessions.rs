@@ -1,9 +1,9 @@
 //! Reads the answer of `getSessions`.
 
 use super::{
-    ServerReply, UnreadableReply,
-    element::ElementWalk,
+    element::{ElementWalk, UnreadableReply},
     listing::{self, ParsedList},
+    outcome::ServerReply,
 };
 
 /// One session of a user in a meeting.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
-use super::{UnreadableReply, metadata::metadata_elements};
+use super::{element::UnreadableReply, metadata::metadata_elements};
 
 /// The prefix of the metadata names of Usher, of their begin tags and of their end tags.
 const OURS: &str = "usher-";
