@@ -84,24 +84,6 @@ impl ServerMemory {
         self.changes.push(TimedChange { at_ms, change });
     }
 
-    /// Publishes the recording of an ended meeting if it is still processing, and queues callback
-    /// and event, also for one that is published already. Returns whether the meeting existed.
-    pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
-        let wanted = |meeting: &&ServerMeeting| meeting.external_id == id || meeting.internal_id == id;
-        let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
-        let mut recording = recordings::of_meeting(meeting, now_ms, now_ms);
-        for known in &mut self.recordings {
-            if known.record_id == recording.record_id {
-                if known.state == SimRecordingState::Processing {
-                    known.state = SimRecordingState::Published;
-                }
-                recording = known.clone();
-            }
-        }
-        self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
-        true
-    }
-
     pub(crate) fn version(&self) -> BbbVersion {
         self.version
     }
@@ -128,11 +110,25 @@ impl ServerMemory {
         self.meetings.retain(|_, meeting| {
             let over = meeting.has_ended(now_ms, expiry);
             if over && meeting.record {
-                recordings.push(recordings::of_meeting(meeting, now_ms, now_ms.saturating_add(processing)));
+                recordings.push(meeting.recording(now_ms, now_ms.saturating_add(processing)));
             }
             !over
         });
         self.process(now_ms);
+    }
+
+    /// Publishes the recordings whose processing ends by `now_ms`.
+    fn process(&mut self, now_ms: u64) {
+        let mut published = Vec::new();
+        for recording in &mut self.recordings {
+            if recording.state == SimRecordingState::Processing && now_ms >= recording.ready_at_ms {
+                recording.state = SimRecordingState::Published;
+                published.push(recording.clone());
+            }
+        }
+        for recording in published {
+            self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
+        }
     }
 
     /// Ends the breakout rooms whose parents have ended: both leave the memory together.

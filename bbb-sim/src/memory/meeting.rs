@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::recording::{SimFormat, SimRecording, SimRecordingState};
+
 /// The role of a user in a meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserRole {
@@ -166,5 +168,30 @@ impl ServerMeeting {
             || (!self.has_user_joined() && over(self.create_time_ms, unjoined_ms))
             || (self.duration > 0
                 && self.first_join_ms.is_some_and(|from| over(from, self.duration.saturating_mul(60_000))))
+    }
+
+    /// Returns the recording of the meeting, which has just ended. Its processing ends at `ready_at_ms`.
+    pub(super) fn recording(&self, now_ms: u64, ready_at_ms: u64) -> SimRecording {
+        let start_time_ms = self.create_time_ms;
+        SimRecording {
+            record_id: self.internal_id.clone(),
+            name: self.name.clone(),
+            end_time_ms: self.ended_at_ms.unwrap_or(now_ms),
+            state: SimRecordingState::Processing,
+            ready_at_ms,
+            participants: self.users.len(),
+            metadata: self.metadata.clone().into_iter().collect(),
+            breakout: self
+                .breakout
+                .as_ref()
+                .map(|room| (room.parent_internal_id.clone(), room.sequence, room.free_join)),
+            formats: vec![SimFormat {
+                kind: "presentation".into(),
+                processing_time_ms: ready_at_ms.saturating_sub(now_ms),
+                length_minutes: now_ms.saturating_sub(start_time_ms) / 60_000,
+                size: 524_288,
+            }],
+            ..SimRecording::new(&self.external_id, start_time_ms)
+        }
     }
 }

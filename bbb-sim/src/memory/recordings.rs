@@ -1,46 +1,29 @@
-//! The recordings of a server: their origin and their changes.
+//! The recordings of a server and their changes.
 
-use super::{MemoryChange, ServerMeeting, ServerMemory, TimedChange};
-use crate::recording::{SimFormat, SimRecording, SimRecordingState, SimTrack};
-
-/// Returns the recording of a meeting that has just ended.
-pub(super) fn of_meeting(meeting: &ServerMeeting, now_ms: u64, ready_at_ms: u64) -> SimRecording {
-    let start_time_ms = meeting.create_time_ms;
-    SimRecording {
-        record_id: meeting.internal_id.clone(),
-        name: meeting.name.clone(),
-        end_time_ms: meeting.ended_at_ms.unwrap_or(now_ms),
-        state: SimRecordingState::Processing,
-        ready_at_ms,
-        participants: meeting.users.len(),
-        metadata: meeting.metadata.clone().into_iter().collect(),
-        breakout: meeting
-            .breakout
-            .as_ref()
-            .map(|room| (room.parent_internal_id.clone(), room.sequence, room.free_join)),
-        formats: vec![SimFormat {
-            kind: "presentation".into(),
-            processing_time_ms: ready_at_ms.saturating_sub(now_ms),
-            length_minutes: now_ms.saturating_sub(start_time_ms) / 60_000,
-            size: 524_288,
-        }],
-        ..SimRecording::new(&meeting.external_id, start_time_ms)
-    }
-}
+use super::{
+    ServerMemory,
+    change::{MemoryChange, TimedChange},
+    meeting::ServerMeeting,
+};
+use crate::recording::{SimRecording, SimRecordingState, SimTrack};
 
 impl ServerMemory {
-    /// Publishes the recordings whose processing ends by `now_ms`.
-    pub(super) fn process(&mut self, now_ms: u64) {
-        let mut published = Vec::new();
-        for recording in &mut self.recordings {
-            if recording.state == SimRecordingState::Processing && now_ms >= recording.ready_at_ms {
-                recording.state = SimRecordingState::Published;
-                published.push(recording.clone());
+    /// Publishes the recording of an ended meeting if it is still processing, and queues callback
+    /// and event, also for one that is published already. Returns whether the meeting existed.
+    pub(crate) fn publish(&mut self, id: &str, now_ms: u64) -> bool {
+        let wanted = |meeting: &&ServerMeeting| meeting.external_id == id || meeting.internal_id == id;
+        let Some(meeting) = self.past.iter().rev().find(wanted) else { return false };
+        let mut recording = meeting.recording(now_ms, now_ms);
+        for known in &mut self.recordings {
+            if known.record_id == recording.record_id {
+                if known.state == SimRecordingState::Processing {
+                    known.state = SimRecordingState::Published;
+                }
+                recording = known.clone();
             }
         }
-        for recording in published {
-            self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
-        }
+        self.report(now_ms, MemoryChange::RecordingReady(Box::new(recording)));
+        true
     }
 
     pub(crate) fn recordings(&self) -> &[SimRecording] {
