@@ -3,22 +3,24 @@
 //! in use (ADR 30). A literal address needs no resolver: the clients never ask for one.
 
 mod cache;
+mod lookup;
 mod routable;
 mod system;
 
 use std::{
     collections::HashMap,
     fmt,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 
 use self::cache::{CachedAnswer, NameCache};
-pub use self::system::SystemNames;
+pub use self::{
+    lookup::{Addresses, FoundAddresses, NameError, NameLookup},
+    system::SystemNames,
+};
 use crate::{clock, tasks::TaskGroup};
 
 /// The longest time for one lookup, with all its attempts.
@@ -27,42 +29,6 @@ const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
 const REFRESH_GRACE: Duration = Duration::from_millis(100);
 /// The largest number of lookups under way.
 const LOOKUPS: usize = 256;
-
-/// The addresses of a name, the best ones first; never empty.
-pub type Addresses = Arc<[IpAddr]>;
-
-/// The addresses of a name, as a lookup found them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundAddresses {
-    /// The addresses, the best ones first.
-    pub addresses: Vec<IpAddr>,
-    /// How long the answer is valid.
-    pub ttl: Duration,
-}
-
-/// The reason why a name has no addresses.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// The name does not exist, or has no address.
-    #[error("the name has no address")]
-    NotFound,
-    /// The lookup took too long.
-    #[error("the name was not resolved in time")]
-    Timeout,
-    /// Too many names are being looked up.
-    #[error("too many names are being resolved")]
-    Busy,
-    /// The lookup failed.
-    #[error("the name was not resolved: {0}")]
-    Failed(String),
-}
-
-/// A source of addresses, without memory.
-#[async_trait]
-pub trait NameLookup: Send + Sync + 'static {
-    /// Looks a name up. The caller drops the future at its deadline.
-    async fn lookup(&self, name: &str) -> Result<FoundAddresses, NameError>;
-}
 
 type LookupResult = Result<Addresses, NameError>;
 

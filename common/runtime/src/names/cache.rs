@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Addresses, FoundAddresses, NameError};
+use super::lookup::{Addresses, FoundAddresses, NameError};
 
 /// The shortest time for which an answer serves. A TTL of 0 would cost a lookup for each
 /// connection.

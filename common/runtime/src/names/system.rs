@@ -21,7 +21,10 @@ use hickory_resolver::{
 use tokio::sync::{Mutex, Semaphore};
 use tracing::warn;
 
-use super::{FoundAddresses, NameError, NameLookup, routable::routable_first};
+use super::{
+    lookup::{FoundAddresses, NameError, NameLookup},
+    routable::routable_first,
+};
 use crate::clock;
 
 /// The files that configure the lookups. They are read again when they change.
