@@ -12,7 +12,12 @@ use usher_model::{
     settings::{HealthSettings, Settings, StoreKind},
 };
 
-use super::{ConfigFault, ConfigWarning, Loading, SettingOrigin, keys, kind::ScalarKind};
+use super::{
+    fault::{ConfigFault, ConfigWarning, SettingOrigin},
+    keys,
+    kind::ScalarKind,
+    loading::Loading,
+};
 
 /// A rule with the settings that it reads. The fault names the first one as the setting to change.
 struct Rule {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Loading, SettingOrigin};
+use super::{fault::SettingOrigin, loading::Loading};
 
 /// Changes the defaults that would contradict a written setting. The checks examine written settings.
 pub(super) fn apply(loading: &mut Loading) {

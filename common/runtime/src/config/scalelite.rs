@@ -6,8 +6,10 @@ use std::time::Duration;
 use usher_model::voice::VoiceRange;
 
 use super::{
-    ConfigWarning, Loading, SettingOrigin, keys,
+    fault::{ConfigFault, ConfigWarning, SettingOrigin},
+    keys,
     kind::{RawValue, ScalarKind},
+    loading::Loading,
 };
 
 /// The default time between two polls of Scalelite.
@@ -85,8 +87,9 @@ const MEANINGLESS_COMMON: &str = "SECRET_KEY_BASE DATABASE_URL PREPARED_STATEMEN
     CLOUDFRONT_URL CF_KEY_PAIR_ID CF_PRIVATE_KEY_B64 DEFAULT_LOCALE PORT BIND WEB_CONCURRENCY RAILS_MAX_THREADS \
     RAILS_MIN_THREADS RAILS_ENV RAILS_LOG_TO_STDOUT RAILS_LOG_LEVEL RAILS_SERVE_STATIC_FILES PIDFILE INTERVAL";
 
-/// Reads the variables that Usher uses and warns of the others.
-pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
+/// Reads the variables that Usher uses and warns of the others. Returns the value of
+/// `SERVER_UNHEALTHY_THRESHOLD`, for [`fit`] as soon as the settings that override it are known.
+pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) -> Option<ScaleliteThreshold> {
     let value =
         |name: &str| env.iter().find(|(n, v)| n == name && !v.trim().is_empty()).map(|(_, v)| v.as_str());
     let ours =
@@ -116,13 +119,13 @@ pub(super) fn apply(loading: &mut Loading, env: &[(String, String)]) {
             loading.set(key, &origin, &RawValue::Many(&secrets));
         }
     }
-    loading.scalelite_patience = polls;
     let certain = value("LOADBALANCER_SECRET").or(value("LOADBALANCER_SECRETS")).is_some();
     let common = MEANINGLESS_COMMON.split_whitespace().filter(|_| certain);
     for name in MEANINGLESS.split_whitespace().chain(common).filter(|name| value(name).is_some()) {
         let message = "is a setting of Scalelite's and means nothing here".into();
         loading.warnings.push(ConfigWarning { origin: SettingOrigin::Env(name.into()), message });
     }
+    polls
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -142,7 +145,7 @@ fn timed(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str, u
                 "write a number of {unit}, or use {}",
                 keys::find(key).map_or_else(String::new, keys::SettingKey::env_name)
             );
-            loading.faults.push(super::ConfigFault::new(
+            loading.faults.push(ConfigFault::new(
                 origin.clone(),
                 key,
                 format!("is not a number of {unit}"),
@@ -156,7 +159,7 @@ fn digits(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str) 
     let range = text.trim().parse().ok().and_then(|digits| VoiceRange::of_digits(digits).ok());
     match range {
         Some(range) => loading.set(key, origin, &RawValue::Text(&range.to_string())),
-        None => loading.faults.push(super::ConfigFault::new(
+        None => loading.faults.push(ConfigFault::new(
             origin.clone(),
             key,
             "is not a number of digits from 5 to 9",
@@ -167,8 +170,8 @@ fn digits(loading: &mut Loading, key: &str, origin: &SettingOrigin, text: &str) 
 
 /// Turns the number of failed polls into a time as soon as the poll interval is known, and adapts defaults to the
 /// values of Scalelite: a setting that the operator did not write gives way to one of Scalelite.
-pub(super) fn fit(loading: &mut Loading) {
-    if let Some(ScaleliteThreshold { origin, polls, interval }) = loading.scalelite_patience.take() {
+pub(super) fn fit(loading: &mut Loading, threshold: Option<ScaleliteThreshold>) {
+    if let Some(ScaleliteThreshold { origin, polls, interval }) = threshold {
         let ours = loading.origin("health.unhealthy_after") != SettingOrigin::Default;
         match u32::parse(&polls) {
             _ if ours => {} // the file or a flag says it in time
@@ -180,7 +183,7 @@ pub(super) fn fit(loading: &mut Loading) {
                     &RawValue::Text(&format!("{}ms", time.as_millis())),
                 );
             }
-            Err(problem) => loading.faults.push(super::ConfigFault::new(
+            Err(problem) => loading.faults.push(ConfigFault::new(
                 origin,
                 "health.unhealthy_after",
                 problem.what,

@@ -1,6 +1,6 @@
 //! Suggests the known setting that is nearest to an unknown name.
 
-use super::{ConfigFault, SettingOrigin};
+use super::fault::{ConfigFault, SettingOrigin};
 
 /// Returns the fault of an unknown setting, with the nearest known one.
 pub(super) fn unknown(origin: SettingOrigin, name: &str, known: impl Iterator<Item = String>) -> ConfigFault {
