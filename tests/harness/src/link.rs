@@ -6,8 +6,9 @@
 
 mod caller;
 mod carry;
+mod condition;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -17,37 +18,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use usher_runtime::tasks::TaskGroup;
 
-pub use self::caller::is_supported as caller_lookup_is_supported;
+use self::condition::LinkRules;
+pub use self::{caller::is_supported as caller_lookup_is_supported, condition::LinkCondition};
 
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
-
-/// The treatment of the bytes that a link carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LinkCondition {
-    /// All bytes pass without delay.
-    #[default]
-    Open,
-    /// No byte passes; connections, new ones included, stay open and silent. Bytes that were sent
-    /// meanwhile arrive when the link opens again, as TCP retransmits them.
-    Cut,
-    /// Answers pass, requests do not.
-    NoRequests,
-    /// Requests pass and are carried out, answers do not.
-    NoAnswers,
-    /// All bytes are delayed by this much, in each direction.
-    Delay(Duration),
-    /// Open connections are closed, new ones refused.
-    Closed,
-}
-
-/// The current conditions of a link.
-#[derive(Debug, Clone, Default)]
-struct LinkRules {
-    all: LinkCondition,
-    /// The conditions of single processes, by process id.
-    of: BTreeMap<u32, LinkCondition>,
-}
 
 /// A link that exists until it is dropped.
 #[derive(Debug)]

@@ -11,7 +11,10 @@ use tokio::{
     sync::watch,
 };
 
-use super::{LinkCondition, LinkRules, caller};
+use super::{
+    caller,
+    condition::{LinkCondition, LinkRules},
+};
 
 /// Most bytes that are carried at once.
 const CHUNK: usize = 64 << 10;
