@@ -6,6 +6,7 @@
 mod changes;
 mod faults;
 mod member;
+mod options;
 
 use std::{
     env,
@@ -21,28 +22,12 @@ use self::member::EtcdNode;
 pub use self::{
     changes::EtcdChange,
     faults::{StoreBackup, StoreDump},
+    options::EtcdOptions,
 };
 use crate::{
     certificates::{TlsFiles, generate},
     wait,
 };
-
-/// The options of a cluster of etcd nodes.
-#[derive(Debug, Clone)]
-pub struct EtcdOptions {
-    /// The number of nodes.
-    pub members: usize,
-    /// Whether connections are encrypted and clients need a certificate.
-    pub tls: bool,
-    /// Additional flags of every node.
-    pub flags: Vec<String>,
-}
-
-impl Default for EtcdOptions {
-    fn default() -> Self {
-        Self { members: 1, tls: false, flags: Vec::new() }
-    }
-}
 
 /// A cluster of etcd nodes that runs until it is dropped.
 #[derive(Debug)]

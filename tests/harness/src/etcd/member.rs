@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::EtcdOptions;
+use super::options::EtcdOptions;
 use crate::{certificates::TlsFiles, freeze::freeze};
 
 /// One node; dropping it kills its process.
