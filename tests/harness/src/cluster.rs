@@ -3,6 +3,7 @@
 mod builder;
 mod level;
 mod links;
+mod program_options;
 mod settings;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ pub use self::{
     links::ClusterLinks,
     settings::{environment_name, quick_settings},
 };
+use self::{links::LinkedParts, program_options::ProgramOptions};
 use crate::{
     admin::TestAdmin,
     client::BbbTestClient,
@@ -42,7 +44,8 @@ pub struct TestCluster {
     /// The links between the parts, if the builder requested them.
     pub links: ClusterLinks,
     etcd: Option<EtcdCluster>,
-    plan: ClusterBuilder,
+    programs: ProgramOptions,
+    linked: LinkedParts,
 }
 
 impl TestCluster {
@@ -115,7 +118,7 @@ impl TestCluster {
 
     async fn control_plane(&mut self, number: usize, address: &str) -> Result<RunningProgram> {
         let mut endpoints = self.etcd().endpoints();
-        if self.plan.linked.stores {
+        if self.linked.stores {
             endpoints = self.links.store_endpoints(number, endpoints)?;
         }
         let mut settings = self.settings(&[("control", address)]);
@@ -127,7 +130,7 @@ impl TestCluster {
 
     /// Sets an environment variable for all programs that start from now on.
     pub fn set_environment(&mut self, name: &str, value: &str) {
-        self.plan.settings.insert(name.to_owned(), value.to_owned());
+        self.programs.settings.insert(name.to_owned(), value.to_owned());
     }
 
     /// Starts one more edge, which gets the addresses of all current control planes.
@@ -163,7 +166,7 @@ impl TestCluster {
     async fn edge(&mut self, number: usize, address: &str) -> Result<RunningProgram> {
         let addresses: Vec<SocketAddr> =
             self.control_planes.iter().map(|process| process.address("control")).collect();
-        let endpoints = if self.plan.linked.planes {
+        let endpoints = if self.linked.planes {
             self.links.plane_endpoints(number, &addresses)?
         } else {
             addresses.iter().map(|address| format!("http://{address}")).collect()
@@ -181,12 +184,12 @@ impl TestCluster {
         settings: &ProgramEnvironment,
     ) -> Result<RunningProgram> {
         let process = RunningProgram::start(name, program, &[], settings).await?;
-        let process = if self.plan.errors_expected { process.expecting_errors() } else { process };
-        Ok(if self.plan.without_output { process.without_output() } else { process })
+        let process = if self.programs.errors_expected { process.expecting_errors() } else { process };
+        Ok(if self.programs.without_output { process.without_output() } else { process })
     }
 
     fn settings(&self, more: &[(&str, &str)]) -> ProgramEnvironment {
-        let mut settings = self.plan.settings.clone();
+        let mut settings = self.programs.settings.clone();
         let always = [("ops", "127.0.0.1:0"), ("secrets", SECRET)];
         for (key, value) in always.iter().chain(more) {
             settings.insert(environment_name(key), (*value).to_owned());

@@ -5,12 +5,12 @@ use anyhow::{Context, Result};
 use super::{
     TestCluster,
     links::{ClusterLinks, LinkedParts},
+    program_options::ProgramOptions,
     settings::{environment_name, quick_settings},
 };
 use crate::{
     admin::TestAdmin,
     etcd::{EtcdCluster, EtcdOptions},
-    process::ProgramEnvironment,
     servers,
 };
 
@@ -21,10 +21,8 @@ pub struct ClusterBuilder {
     edges: usize,
     servers: usize,
     etcd: EtcdOptions,
-    pub(super) settings: ProgramEnvironment,
-    pub(super) errors_expected: bool,
-    pub(super) without_output: bool,
-    pub(super) linked: LinkedParts,
+    programs: ProgramOptions,
+    linked: LinkedParts,
 }
 
 impl ClusterBuilder {
@@ -66,7 +64,7 @@ impl ClusterBuilder {
     /// Adds a setting of every program, as in `set("health.interval", "1s")`.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.settings.insert(environment_name(key), value.to_owned());
+        self.programs.settings.insert(environment_name(key), value.to_owned());
         self
     }
 
@@ -79,14 +77,14 @@ impl ClusterBuilder {
     /// Adds an environment variable of every program that is not a setting.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
-        self.settings.insert(name.to_owned(), value.to_owned());
+        self.programs.settings.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Allows the programs to write ERROR lines; without this, such a line fails the test.
     #[must_use]
     pub fn expecting_errors(mut self) -> Self {
-        self.errors_expected = true;
+        self.programs.errors_expected = true;
         self
     }
 
@@ -95,7 +93,7 @@ impl ClusterBuilder {
     /// [`RunningProgram::without_output`]: crate::process::RunningProgram::without_output
     #[must_use]
     pub fn without_output(mut self) -> Self {
-        self.without_output = true;
+        self.programs.without_output = true;
         self
     }
 
@@ -126,7 +124,7 @@ impl ClusterBuilder {
     /// # Errors
     /// When a part does not start.
     pub async fn start(self) -> Result<TestCluster> {
-        let etcd = EtcdCluster::start_with(self.etcd.clone()).await.context("start etcd")?;
+        let etcd = EtcdCluster::start_with(self.etcd).await.context("start etcd")?;
         let mut cluster = TestCluster {
             etcd: Some(etcd),
             control_planes: Vec::new(),
@@ -134,17 +132,18 @@ impl ClusterBuilder {
             sims: Vec::new(),
             bases: Vec::new(),
             links: ClusterLinks::default(),
-            plan: self,
+            programs: self.programs,
+            linked: self.linked,
         };
-        for _ in 0..cluster.plan.control_planes {
+        for _ in 0..self.control_planes {
             cluster.add_control_plane().await?;
         }
-        for _ in 0..cluster.plan.edges {
+        for _ in 0..self.edges {
             cluster.add_edge().await?;
         }
-        for _ in 0..cluster.plan.servers {
+        for _ in 0..self.servers {
             let sim = servers::start().await?;
-            let linked = cluster.plan.linked.servers;
+            let linked = cluster.linked.servers;
             let base = if linked { cluster.links.server(&sim)? } else { sim.base().to_owned() };
             cluster.bases.push(base);
             cluster.sims.push(sim);
@@ -165,9 +164,11 @@ impl TestCluster {
             edges: 2,
             servers: 3,
             etcd: EtcdOptions::default(),
-            settings: quick_settings(),
-            errors_expected: false,
-            without_output: false,
+            programs: ProgramOptions {
+                settings: quick_settings(),
+                errors_expected: false,
+                without_output: false,
+            },
             linked: LinkedParts::default(),
         }
     }
