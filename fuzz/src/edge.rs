@@ -6,31 +6,21 @@ mod connection;
 mod fleet;
 mod plane;
 mod servers;
+mod settings;
 mod template;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{LazyLock, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::runtime::{Builder, Runtime};
-use usher_bbb::secret::Secret;
 use usher_edge_proxy::app::Edge;
-use usher_model::settings::Settings;
 use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
 pub(crate) use self::fleet::CANARY;
 
-/// The address of a proxy whose PROXY protocol headers the edge believes and requires.
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// The password of the telephone system.
-const DIAL_IN_PASSWORD: &str = "fuzz-dial-in";
-
-/// The URL by which servers reach the edge.
-const PUBLIC_URL: &str = "https://usher.test";
 
 static EDGE: LazyLock<Mutex<StubbedEdge>> = LazyLock::new(|| Mutex::new(StubbedEdge::start()));
 
@@ -47,7 +37,7 @@ struct StubbedEdge {
 /// sealed addresses, see [`template::fill`].
 pub(crate) fn exchange(input: &[u8]) -> Vec<u8> {
     let sent = template::fill(input);
-    let from = if template::begins_with_proxy_header(&sent) { PROXY } else { CLIENT };
+    let from = if template::begins_with_proxy_header(&sent) { settings::PROXY } else { CLIENT };
     let edge = EDGE.lock().unwrap_or_else(PoisonError::into_inner);
     edge.runtime.block_on(connection::exchange(from, edge.address, &sent))
 }
@@ -59,29 +49,11 @@ impl StubbedEdge {
         let edge = runtime.block_on(async {
             let servers = [servers::start(&tasks).await, servers::start(&tasks).await];
             let plane = plane::start(fleet::table(servers), &tasks).await;
-            let edge = Edge::start(&settings(plane), &ops, &tasks).await.expect("the edge starts");
+            let edge =
+                Edge::start(&settings::edge_settings(plane), &ops, &tasks).await.expect("the edge starts");
             edge.ready().await;
             edge
         });
         Self { address: edge.api_addr(), runtime, _edge: edge, _tasks: tasks, _ops: ops }
     }
-}
-
-fn settings(plane: SocketAddr) -> Settings {
-    let mut settings = Settings::default();
-    settings.addresses.listen = ([127, 0, 0, 1], 0).into();
-    settings.public_url = Some(PUBLIC_URL.into());
-    settings.edge.control_plane = vec![format!("http://{plane}")];
-    settings.edge.id = Some("fuzz".into());
-    settings.edge.proxy_protocol_from = vec![format!("{PROXY}/32")];
-    settings.edge.client_timeout = Duration::from_millis(500);
-    // All inputs come from one address.
-    settings.edge.max_address_connections = Some(0);
-    settings.edge.max_address_requests = Some(0);
-    settings.health.connect_timeout = Duration::from_millis(500);
-    settings.meetings.create_timeout = Duration::from_secs(1);
-    settings.meetings.call_timeout = Duration::from_secs(1);
-    settings.callbacks.accept_timeout = Duration::from_secs(1);
-    settings.voice.fsapi_password = Some(Secret::new(DIAL_IN_PASSWORD));
-    settings
 }

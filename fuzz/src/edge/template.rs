@@ -24,7 +24,10 @@ use usher_model::{
     meeting::MeetingKey,
 };
 
-use super::{DIAL_IN_PASSWORD, PUBLIC_URL, fleet, plane};
+use super::{
+    fleet, plane,
+    settings::{DIAL_IN_PASSWORD, PUBLIC_URL},
+};
 
 /// The last request of every input. The edge closes the connection after its answer.
 const LAST: &[u8] = b"GET /bigbluebutton/api HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
