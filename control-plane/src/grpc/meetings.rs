@@ -7,7 +7,7 @@ use std::{
 
 use tonic::{Request, Response, Status};
 use usher_model::{
-    id::{InternalMeetingId, ServerId},
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, Server},
 };
@@ -23,7 +23,7 @@ use super::{
     adopt::MeetingAdopter, deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal,
 };
 use crate::{
-    core::{fleet::Fleet, lifecycle::EndReport},
+    core::{fleet::Fleet, lifecycle::EndReport, plan::Stored},
     ports::BbbServers,
     tasks::{
         admin::FleetAdmin,
@@ -72,14 +72,13 @@ impl MeetingService for MeetingRpc {
             "" => None,
             name => Some(name::parse_server("server", name)?),
         };
+        let after = page.after(meeting_of_token)?;
         let page = self.fleet.read(|fleet| {
-            let wanted = |key: &MeetingKey, record: &MeetingRecord| {
-                tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant)
-                    && server.as_ref().is_none_or(|server| *server == record.server)
-            };
-            let list = fleet.records().map(|(key, stored)| (key, &stored.value));
-            let list = list.filter(|(key, record)| wanted(key, record));
-            page.cut(list, |(key, _)| key.to_string(), |(key, record)| shown(fleet, key, record))
+            let list = fleet.records_after(tenant.as_ref(), server.as_ref(), after.as_ref());
+            let total = fleet.record_count(tenant.as_ref(), server.as_ref());
+            let show =
+                |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| shown(fleet, key, &stored.value);
+            page.take(total, list, |(key, _)| key.to_string(), show)
         });
         Ok(Response::new(ListMeetingsResponse {
             meetings: page.items,
@@ -150,13 +149,11 @@ impl MeetingService for MeetingRpc {
     ) -> Result<Response<ListZombiesResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let after = page.after(zombie_of_token)?;
         let page = self.fleet.read(|fleet| {
-            let list = fleet.zombies().map(|(key, stored)| (key, &stored.value));
-            page.cut(
-                list,
-                |(key, _)| format!("{}/{}", key.meeting, key.server),
-                |(key, value)| zombie(key, value),
-            )
+            let list = fleet.zombies_after(after.as_ref());
+            let key = |(key, _): &(&ZombieKey, &Stored<Zombie>)| format!("{}/{}", key.meeting, key.server);
+            page.take(fleet.zombies().len(), list, key, |(key, stored)| zombie(key, &stored.value))
         });
         Ok(Response::new(ListZombiesResponse {
             zombies: page.items,
@@ -219,6 +216,19 @@ impl MeetingRpc {
     }
 }
 
+/// Reads the last meeting of the page before from its token, `TENANT/MEETING`.
+fn meeting_of_token(token: &str) -> Option<MeetingKey> {
+    let (tenant, meeting) = token.split_once('/')?;
+    Some(MeetingKey::new(TenantId::parse(tenant).ok()?, MeetingId::parse(meeting).ok()?))
+}
+
+/// Reads the last zombie of the page before from its token, `TENANT/MEETING/SERVER`.
+fn zombie_of_token(token: &str) -> Option<ZombieKey> {
+    // The id of a meeting may contain slashes, that of a server contains none.
+    let (meeting, server) = token.rsplit_once('/')?;
+    Some(ZombieKey { meeting: meeting_of_token(meeting)?, server: ServerId::parse(server).ok()? })
+}
+
 /// Reads the instance that the request names; `None` if it names none.
 fn instance(internal_id: &str) -> Result<Option<InternalMeetingId>, RpcRefusal> {
     let parsed = (!internal_id.is_empty()).then(|| InternalMeetingId::parse(internal_id)).transpose();
@@ -243,9 +253,7 @@ fn shown(fleet: &Fleet, key: &MeetingKey, record: &MeetingRecord) -> v1::Meeting
         RecordState::Active { create_time_ms, .. } => (v1::RecordState::Active, *create_time_ms),
         RecordState::Ending { .. } => (v1::RecordState::Ending, record.created_at_ms),
     };
-    let listed = server.and_then(|server| server.sample.as_ref()).and_then(|sample| {
-        sample.value.meetings.iter().find(|listed| Some(&listed.internal_id) == record.state.internal_id())
-    });
+    let listed = server.zip(record.state.internal_id()).and_then(|(server, id)| server.listed(id));
     v1::Meeting {
         name: name::meeting(key),
         tenant: key.tenant.to_string(),
@@ -277,3 +285,6 @@ fn zombie(key: &ZombieKey, zombie: &Zombie) -> v1::Zombie {
         since_time: Some(timestamp(zombie.since_ms)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,38 @@ impl PageRequest {
         Ok(Self { size, after })
     }
 
-    /// Cuts the page out of a list; `key` must be unique. Only the entries of the page are sorted
+    /// Reads the key after which the page begins; `None` on the first page.
+    ///
+    /// # Errors
+    /// `read` finds no key in the token.
+    pub(crate) fn after<K>(&self, read: impl Fn(&str) -> Option<K>) -> Result<Option<K>, RpcRefusal> {
+        self.after.as_deref().map(|token| read(token).ok_or_else(not_ours)).transpose()
+    }
+
+    /// Takes the page from the entries after [`PageRequest::after`], which come in the order of
+    /// their keys. It visits one entry more than the page has, for any length of the list, so that
+    /// a reader of a long list holds the lock of its owner for a page only. `total` is the length of
+    /// the whole list.
+    pub(crate) fn take<S, T>(
+        &self,
+        total: usize,
+        rest: impl Iterator<Item = S>,
+        key: impl Fn(&S) -> String,
+        convert: impl Fn(S) -> T,
+    ) -> ListPage<T> {
+        let (mut rest, mut items, mut last) = (rest.peekable(), Vec::new(), String::new());
+        while items.len() < self.size
+            && let Some(item) = rest.next()
+        {
+            if items.len() + 1 == self.size && rest.peek().is_some() {
+                last = key(&item);
+            }
+            items.push(convert(item));
+        }
+        ListPage { items, next: encode(&last), total: i32::try_from(total).unwrap_or(i32::MAX) }
+    }
+
+    /// Cuts the page out of a list in any order; `key` must be unique. Only the entries of the page are sorted
     /// and converted, for any length of the list.
     pub(crate) fn cut<S, T>(
         &self,
@@ -67,6 +98,10 @@ impl PageRequest {
     }
 }
 
+fn not_ours() -> RpcRefusal {
+    RpcRefusal::field("page_token", "is not a token from `next_page_token`; leave it empty to start")
+}
+
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn encode(key: &str) -> String {
@@ -75,18 +110,16 @@ fn encode(key: &str) -> String {
 }
 
 fn decode(token: &str) -> Result<String, RpcRefusal> {
-    let bad =
-        || RpcRefusal::field("page_token", "is not a token from `next_page_token`; leave it empty to start");
     let digits: Vec<u8> = token
         .chars()
         .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
         .collect::<Option<_>>()
-        .ok_or_else(bad)?;
+        .ok_or_else(not_ours)?;
     if !digits.len().is_multiple_of(2) {
-        return Err(bad());
+        return Err(not_ours());
     }
     let bytes = digits.chunks_exact(2).map(|pair| (pair[0] << 4) | pair[1]).collect();
-    String::from_utf8(bytes).map_err(|_| bad())
+    String::from_utf8(bytes).map_err(|_| not_ours())
 }
 
 #[cfg(test)]
@@ -113,6 +146,26 @@ mod tests {
         assert_eq!(pages, [vec!["a", "b"], vec!["c", "d"], vec!["ü/東"]]);
         assert_eq!(walk(&[], 0), [Vec::<String>::new()]);
         assert_eq!(walk(&["a", "b"], 2).len(), 1, "a full last page has no next one");
+    }
+
+    #[test]
+    fn a_page_of_an_ordered_list_visits_its_own_entries_and_one_more() {
+        let visited = std::cell::Cell::new(0_usize);
+        let page = |token: &str| {
+            let request = PageRequest::parse(100, token).expect("is a page");
+            let after = request.after(|token| token.parse::<u32>().ok()).expect("is our token");
+            let rest =
+                (after.map_or(0, |after| after + 1)..100_050).inspect(|_| visited.set(visited.get() + 1));
+            request.take(100_050, rest, u32::to_string, |item| item)
+        };
+        let first = page("");
+        assert_eq!((first.items.len(), first.total, visited.get()), (100, 100_050, 101));
+        let second = page(&first.next);
+        assert_eq!((second.items.first(), visited.get()), (Some(&100), 202));
+        let last = page(&encode("99999"));
+        assert_eq!((last.items.len(), last.next.as_str()), (50, ""));
+        assert_eq!(page(&encode("99949")).next, "", "a full last page has no next one");
+        assert!(PageRequest::parse(1, &encode("x")).expect("is a page").after(|_| None::<u32>).is_err());
     }
 
     #[test]

@@ -116,10 +116,11 @@ impl ServerService for ServerRpc {
     ) -> Result<Response<ListServersResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
-        let now = clock::now();
+        let (after, now) = (page.after(|token| ServerId::parse(token).ok())?, clock::now());
         let page = self.fleet.read(|fleet| {
             let show = |server| output::server(fleet, server, SecretVisibility::Masked, now);
-            page.cut(fleet.servers(), |server| server.id().to_string(), show)
+            let list = fleet.servers_after(after.as_ref());
+            page.take(fleet.servers().len(), list, |server| server.id().to_string(), show)
         });
         Ok(Response::new(ListServersResponse {
             servers: page.items,

@@ -66,9 +66,11 @@ impl TenantService for TenantRpc {
     ) -> Result<Response<ListTenantsResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let after = page.after(|token| TenantId::parse(token).ok())?;
         let page = self.fleet.read(|fleet| {
             let show = |stored| output::tenant(fleet, stored, SecretVisibility::Masked);
-            page.cut(fleet.tenants(), |stored| stored.value.id.to_string(), show)
+            let list = fleet.tenants_after(after.as_ref());
+            page.take(fleet.tenants().len(), list, |stored| stored.value.id.to_string(), show)
         });
         Ok(Response::new(ListTenantsResponse {
             tenants: page.items,

@@ -1,5 +1,7 @@
 //! Read access to a fleet: look-ups, visits and counts over its indexes.
 
+use std::ops::Bound;
+
 use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, Zombie, ZombieKey, ZombieState},
@@ -43,6 +45,18 @@ impl Fleet {
         self.tenants.get(id)
     }
 
+    /// Visits the servers after `after`, in the order of their ids.
+    pub fn servers_after(&self, after: Option<&ServerId>) -> impl Iterator<Item = &FleetServer> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.servers.range::<ServerId, _>((start, Bound::Unbounded)).map(|(_, server)| server)
+    }
+
+    /// Visits the tenants after `after`, in the order of their ids.
+    pub fn tenants_after(&self, after: Option<&TenantId>) -> impl Iterator<Item = &Stored<TenantRoute>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tenants.range::<TenantId, _>((start, Bound::Unbounded)).map(|(_, tenant)| tenant)
+    }
+
     /// Visits all tenants, in the order of their ids.
     pub fn tenants(&self) -> impl ExactSizeIterator<Item = &Stored<TenantRoute>> {
         self.tenants.values()
@@ -50,7 +64,7 @@ impl Fleet {
 
     /// Counts a tenant's meetings: its PENDING and ACTIVE records without those of breakout rooms.
     pub fn meeting_count_of(&self, tenant: &TenantId) -> usize {
-        self.records.count_of(tenant)
+        self.records.meeting_count_of(tenant)
     }
 
     /// Counts the users in a tenant's meetings, as the last samples of the servers that are not
@@ -88,6 +102,34 @@ impl Fleet {
     /// Visits all records, in no particular order.
     pub fn records(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &Stored<MeetingRecord>)> {
         self.records.iter().map(|(key, entry)| (key, &entry.stored))
+    }
+
+    /// Visits the records after `after`, in the order of their keys: those of one tenant or of all,
+    /// on one server or on all. Each step costs the logarithm of the number of records.
+    pub fn records_after<'a>(
+        &'a self,
+        tenant: Option<&'a TenantId>,
+        server: Option<&'a ServerId>,
+        after: Option<&'a MeetingKey>,
+    ) -> Box<dyn Iterator<Item = (&'a MeetingKey, &'a Stored<MeetingRecord>)> + 'a> {
+        match server {
+            Some(server) => {
+                let keys = self.records.on_after(server, tenant, after);
+                Box::new(keys.filter_map(|key| Some((key, self.record(key)?))))
+            }
+            None => Box::new(self.records.after(tenant, after).map(|(key, entry)| (key, &entry.stored))),
+        }
+    }
+
+    /// Counts the records of one tenant or of all, on one server or on all, in every state. The
+    /// records of one tenant on one server are visited, all others are counted as they change.
+    pub fn record_count(&self, tenant: Option<&TenantId>, server: Option<&ServerId>) -> usize {
+        match (tenant, server) {
+            (None, None) => self.records.iter().len(),
+            (Some(tenant), None) => self.records.count_of(tenant),
+            (None, Some(server)) => self.records.count_on(server),
+            (Some(_), Some(server)) => self.records.on_after(server, tenant, None).count(),
+        }
     }
 
     /// Visits the records on one server, in the order of their keys.
@@ -135,6 +177,14 @@ impl Fleet {
     /// Visits all zombies, in the order of their keys.
     pub fn zombies(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
         self.zombies.iter()
+    }
+
+    /// Visits the zombies after `after`, in the order of their keys.
+    pub fn zombies_after(
+        &self,
+        after: Option<&ZombieKey>,
+    ) -> impl Iterator<Item = (&ZombieKey, &Stored<Zombie>)> {
+        self.zombies.after(after)
     }
 
     /// Visits the zombies of one meeting, in the order of their servers.

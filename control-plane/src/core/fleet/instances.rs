@@ -108,10 +108,7 @@ impl Fleet {
     /// Returns the meeting of an instance that runs on a server, or ended within the last 24 h as
     /// far as this replica has seen; `None` if the meeting has no tenant.
     pub fn instance_on(&self, server: &ServerId, instance: &InternalMeetingId) -> Option<MeetingKey> {
-        let listed = || {
-            let sample = self.server(server)?.sample.as_ref()?;
-            sample.value.meetings.iter().find(|meeting| meeting.internal_id == *instance)?.key.clone()
-        };
+        let listed = || self.server(server)?.listed(instance)?.key.clone();
         let known = self.key_of_instance(server, instance).or_else(listed);
         known.or_else(|| self.ended.keys.get(instance).cloned())
     }

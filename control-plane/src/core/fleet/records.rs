@@ -1,10 +1,16 @@
-//! The index of the records by key and by server, with the number of meetings of each tenant.
+//! The index of the records by key, by tenant in the order of their ids, and by server, with the
+//! number of meetings of each tenant.
 
-use std::{collections::BTreeSet, hash::BuildHasher, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+    ops::Bound,
+    time::Instant,
+};
 
 use foldhash::{HashMap, HashMapExt, quality::FixedState};
 use usher_model::{
-    id::{ServerId, TenantId},
+    id::{MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState},
 };
 
@@ -34,16 +40,26 @@ pub struct RecordEntry {
 pub(super) struct RecordIndex {
     all: HashMap<MeetingKey, RecordEntry>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
-    /// Number of records that count as meetings of each tenant.
-    of: HashMap<TenantId, usize>,
+    /// The records of each tenant that has any. The ids are a second index beside `all`, because a
+    /// look-up by hash is about ten times as fast as one in an ordered map of a million keys.
+    of: BTreeMap<TenantId, TenantRecords>,
     /// The records by their tenants and the stems of the internal ids that they have or may get,
     /// as hashes. Two ids have one stem only if one of them is unscoped (ADR 12).
     by_stem: HashMap<u64, Vec<MeetingKey>>,
 }
 
+/// The records of one tenant.
+#[derive(Debug, Clone, Default)]
+struct TenantRecords {
+    /// Ids of the meetings with a record in any state.
+    ids: BTreeSet<MeetingId>,
+    /// Number of records that count as meetings of the tenant.
+    meetings: usize,
+}
+
 impl Default for RecordIndex {
     fn default() -> Self {
-        Self { all: HashMap::new(), on: HashMap::new(), of: HashMap::new(), by_stem: HashMap::new() }
+        Self { all: HashMap::new(), on: HashMap::new(), of: BTreeMap::new(), by_stem: HashMap::new() }
     }
 }
 
@@ -63,7 +79,8 @@ impl RecordIndex {
             stems[1].into_iter().for_each(|stem| self.by_stem.entry(stem).or_default().push(key.clone()));
         }
         let was = old.as_ref().is_some_and(|old| counts(&old.stored.value));
-        self.count(&key.tenant, was, stored.as_ref().is_some_and(|new| counts(&new.value)));
+        let is = stored.as_ref().is_some_and(|new| counts(&new.value));
+        self.list(key, (old.is_some(), was), (stored.is_some(), is));
         if let Some(old) = &old
             && stored.as_ref().is_none_or(|new| new.value.server != old.stored.value.server)
             && let Some(keys) = self.on.get_mut(&old.stored.value.server)
@@ -108,23 +125,83 @@ impl RecordIndex {
         self.by_stem.get(&stem_hash(tenant, stem)).into_iter().flatten()
     }
 
-    fn count(&mut self, tenant: &TenantId, was: bool, is: bool) {
+    /// Lists a record under its tenant. Each pair says whether the record exists, and whether it
+    /// counts as a meeting, before and after the change.
+    fn list(&mut self, key: &MeetingKey, (was_there, was): (bool, bool), (is_there, is): (bool, bool)) {
+        if (was_there, was) == (is_there, is) {
+            return;
+        }
+        let of_tenant = self.of.entry(key.tenant.clone()).or_default();
         match (was, is) {
-            (false, true) => *self.of.entry(tenant.clone()).or_default() += 1,
-            (true, false) => {
-                let left = self.of.get(tenant).map_or(0, |count| count - 1);
-                if left == 0 {
-                    self.of.remove(tenant);
-                } else {
-                    self.of.insert(tenant.clone(), left);
-                }
-            }
+            (false, true) => of_tenant.meetings += 1,
+            (true, false) => of_tenant.meetings -= 1,
             _ => {}
+        }
+        if is_there {
+            of_tenant.ids.insert(key.meeting.clone());
+        } else {
+            of_tenant.ids.remove(&key.meeting);
+            if of_tenant.ids.is_empty() {
+                self.of.remove(&key.tenant);
+            }
         }
     }
 
+    /// Returns the number of records that count as meetings of a tenant.
+    pub(super) fn meeting_count_of(&self, tenant: &TenantId) -> usize {
+        self.of.get(tenant).map_or(0, |of_tenant| of_tenant.meetings)
+    }
+
+    /// Returns the number of a tenant's records in every state.
     pub(super) fn count_of(&self, tenant: &TenantId) -> usize {
-        self.of.get(tenant).copied().unwrap_or(0)
+        self.of.get(tenant).map_or(0, |of_tenant| of_tenant.ids.len())
+    }
+
+    /// Visits the records after `after` in the order of their keys, of one tenant or of all.
+    pub(super) fn after<'a>(
+        &'a self,
+        tenant: Option<&'a TenantId>,
+        after: Option<&'a MeetingKey>,
+    ) -> impl Iterator<Item = (&'a MeetingKey, &'a RecordEntry)> {
+        let first = tenant.or(after.map(|after| &after.tenant));
+        let first = first.map_or(Bound::Unbounded, Bound::Included);
+        let of_tenants = self.of.range::<TenantId, _>((first, Bound::Unbounded));
+        let of_tenants = of_tenants
+            .take_while(move |(of, _)| tenant.is_none_or(|tenant| tenant == *of))
+            .filter(move |(of, _)| after.is_none_or(|after| after.tenant <= **of));
+        let keys = of_tenants.flat_map(move |(of, records)| {
+            let start = after.filter(|after| after.tenant == *of);
+            let start = start.map_or(Bound::Unbounded, |after| Bound::Excluded(&after.meeting));
+            let ids = records.ids.range::<MeetingId, _>((start, Bound::Unbounded));
+            ids.map(move |id| MeetingKey::new(of.clone(), id.clone()))
+        });
+        keys.filter_map(|key| self.all.get_key_value(&key))
+    }
+
+    /// Visits the keys of the records on a server after `after` in their order, of one tenant or of
+    /// all.
+    pub(super) fn on_after<'a>(
+        &'a self,
+        server: &'a ServerId,
+        tenant: Option<&'a TenantId>,
+        after: Option<&'a MeetingKey>,
+    ) -> impl Iterator<Item = &'a MeetingKey> {
+        // The tenant's first record here cannot be sought by the tenant alone, so that its first
+        // record anywhere is the bound: no key of the tenant is smaller.
+        let least = tenant.and_then(|tenant| self.of.get(tenant)?.ids.first());
+        let least = tenant.zip(least).map(|(tenant, id)| MeetingKey::new(tenant.clone(), id.clone()));
+        let start = match (after, least) {
+            (Some(after), Some(least)) if *after < least => Bound::Included(least),
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Some(least)) => Bound::Included(least),
+            (None, None) => Bound::Unbounded,
+        };
+        let keys = self
+            .on
+            .get(server)
+            .into_iter()
+            .flat_map(move |keys| keys.range((start.clone(), Bound::Unbounded)));
+        keys.take_while(move |key| tenant.is_none_or(|tenant| *tenant == key.tenant))
     }
 
     pub(super) fn get(&self, key: &MeetingKey) -> Option<&RecordEntry> {

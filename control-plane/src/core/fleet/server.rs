@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use foldhash::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
 use usher_model::{
-    id::{ServerId, TenantId},
+    id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    server::{AdminState, Health, HealthRecord, SampleFreshness, Server, ServerSample},
+    server::{AdminState, Health, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -37,10 +37,13 @@ pub struct FleetServer {
     pub(super) moved_at: Option<Instant>,
     pub(super) reserved: u64,
     pub(super) sampled: u64,
-    pub(super) listed: HashSet<MeetingKey>,
+    pub(super) listed_keys: HashSet<MeetingKey>,
     /// Voice bridges that the sample lists, in ascending order, each with the index of its meeting
     /// in the sample.
     bridges: Vec<(VoiceBridge, usize)>,
+    /// Indexes of the meetings in the sample, in the order of their internal ids.
+    by_instance: Vec<u32>,
+    users: u64,
     users_by_tenant: HashMap<TenantId, u64>,
     observed: Option<Health>,
     offline: Option<PersistedAge>,
@@ -65,8 +68,10 @@ impl FleetServer {
             moved_at: None,
             reserved: 0,
             sampled: 0,
-            listed: HashSet::default(),
+            listed_keys: HashSet::default(),
             bridges: Vec::new(),
+            by_instance: Vec::new(),
+            users: 0,
             users_by_tenant: HashMap::default(),
             observed: None,
             offline: None,
@@ -131,8 +136,16 @@ impl FleetServer {
     /// Returns the users that the last sample lists, without those in breakout rooms, who are
     /// counted in the parent meeting.
     pub fn users(&self) -> u64 {
-        let meetings = self.sample.iter().flat_map(|sample| &sample.value.meetings);
-        meetings.filter(|meeting| !meeting.breakout).map(|meeting| u64::from(meeting.participants)).sum()
+        self.users
+    }
+
+    /// Returns the meeting of an instance, if the last sample lists it.
+    pub fn listed(&self, instance: &InternalMeetingId) -> Option<&SampledMeeting> {
+        let meetings = &self.sample.as_ref()?.value.meetings;
+        let id_at = |at: &u32| meetings.get(*at as usize).map(|meeting| &meeting.internal_id);
+        let place = self.by_instance.partition_point(|at| id_at(at) < Some(instance));
+        let found = meetings.get(*self.by_instance.get(place)? as usize)?;
+        (found.internal_id == *instance).then_some(found)
     }
 
     /// Returns the users of one tenant that the last sample lists, without those in breakout rooms.
@@ -200,7 +213,12 @@ impl FleetServer {
         let bridges = meetings.iter().enumerate();
         self.bridges = bridges.filter_map(|(at, meeting)| Some((meeting.voice_bridge?, at))).collect();
         self.bridges.sort_unstable();
-        self.listed = meetings.iter().filter_map(load::listed_key).collect();
+        self.listed_keys = meetings.iter().filter_map(load::listed_key).collect();
+        let users = meetings.iter().filter(|meeting| !meeting.breakout);
+        self.users = users.map(|meeting| u64::from(meeting.participants)).sum();
+        // A stable sort: of two entries of one instance, the first in the list is found.
+        self.by_instance = (0..u32::try_from(meetings.len()).unwrap_or(u32::MAX)).collect();
+        self.by_instance.sort_by_key(|at| &meetings[*at as usize].internal_id);
         self.sample = sample;
         self.freshen();
     }

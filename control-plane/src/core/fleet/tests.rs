@@ -1,3 +1,5 @@
+mod ordered_lists;
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

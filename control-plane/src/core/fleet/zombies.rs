@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     time::Instant,
 };
 
@@ -84,6 +85,16 @@ impl ZombieIndex {
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&ZombieKey, &Stored<Zombie>)> {
         self.all.iter().map(|(key, (stored, _))| (key, stored))
+    }
+
+    /// Visits the zombies after `after`, in the order of their keys.
+    pub(super) fn after(
+        &self,
+        after: Option<&ZombieKey>,
+    ) -> impl Iterator<Item = (&ZombieKey, &Stored<Zombie>)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.all.range::<ZombieKey, _>((start, Bound::Unbounded));
+        rest.map(|(key, (stored, _))| (key, stored))
     }
 
     pub(super) fn of(&self, meeting: &MeetingKey) -> impl Iterator<Item = &ServerId> {

@@ -56,9 +56,7 @@ fn called(on_server: &str, meeting: MeetingKey, event: &EventFacts) -> Option<Me
 
 /// Returns the server's id of the breakout room of an event, if the last poll listed the room.
 fn listed_breakout<'f>(fleet: &'f Fleet, server: &ServerId, event: &EventFacts) -> Option<&'f str> {
-    let sample = fleet.server(server)?.sample.as_ref()?;
-    let listed =
-        sample.value.meetings.iter().find(|meeting| Some(&meeting.internal_id) == event.internal.as_ref())?;
+    let listed = fleet.server(server)?.listed(event.internal.as_ref()?)?;
     listed.breakout.then_some(listed.external_id.as_str())
 }
 
