@@ -8,29 +8,28 @@ mod connect;
 mod election;
 mod endpoint_pool;
 mod key_space;
+mod listing_pages;
 mod txn;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use etcd_client::{Client, GetOptions, GetResponse};
+use etcd_client::{Client, GetOptions, GetResponse, KeyValue};
 use futures::stream::BoxStream;
 use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{
     endpoint_pool::{EndpointPool, Repeatability},
-    key_space::{KeySpace, end_of, number, revision},
+    key_space::{KeySpace, number, revision},
+    listing_pages::{ListingPages, PageRead},
 };
 use super::keys;
 use crate::core::upkeep::StoreSpace;
 use crate::ports::{
     ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnVerdict, WatchError,
 };
-
-/// Entries read at a time.
-const PAGE: i64 = 500;
 
 /// Largest answer to one page, in bytes.
 const ANSWER: usize = 1 << 30;
@@ -80,26 +79,29 @@ impl EtcdStore {
     /// Lists page by page, each at the revision of the first page; `None` if etcd compacted that
     /// revision meanwhile.
     async fn list(&self, prefix: &str) -> Result<Option<StoreListing>, StoreError> {
-        let start = self.space.full(prefix);
-        let end = end_of(&start);
-        let page = GetOptions::new().with_range(end).with_limit(PAGE);
-        let mut found = self.get(start.as_bytes(), page.clone()).await?;
-        let at = found.header().map(|header| number(header.revision())).unwrap_or_default();
-        let mut entries = Vec::new();
+        let mut pages = ListingPages::new(&self.space.full(prefix), self.space.full("").len());
+        let (mut at, mut entries) = (None, Vec::new());
         loop {
+            let limit = i64::try_from(pages.limit).unwrap_or(i64::MAX);
+            let page = GetOptions::new().with_range(pages.until.clone()).with_limit(limit);
+            let page = at.map_or_else(|| page.clone(), |at| page.clone().with_revision(revision(at)));
+            let mut found = match self.get(&pages.from, page).await {
+                Ok(found) => found,
+                Err(StoreError::Rejected(_)) if at.is_some() => return Ok(None),
+                Err(StoreError::Unavailable(_)) if pages.shrink() => continue,
+                Err(error) => return Err(error),
+            };
+            let first = || found.header().map(|header| number(header.revision())).unwrap_or_default();
+            let revision = *at.get_or_insert_with(first);
             let more = found.more();
             let pairs = found.take_kvs();
-            let next = pairs.last().map(|last| [last.key(), b"\0"].concat());
+            let bytes = pairs.iter().map(|pair| pair.key().len() + pair.value().len()).sum::<usize>() as u64;
+            let read =
+                PageRead { last: pairs.last().map(KeyValue::key), entries: pairs.len() as u64, bytes, more };
+            let goes_on = pages.advance(read);
             entries.extend(pairs.into_iter().map(|pair| self.space.entry(pair)));
-            match next {
-                Some(next) if more => {
-                    found = match self.get(&next, page.clone().with_revision(revision(at))).await {
-                        Ok(found) => found,
-                        Err(StoreError::Rejected(_)) => return Ok(None),
-                        Err(error) => return Err(error),
-                    };
-                }
-                _ => return Ok(Some(StoreListing { revision: at, entries })),
+            if !goes_on {
+                return Ok(Some(StoreListing { revision, entries }));
             }
         }
     }

@@ -4,5 +4,6 @@
 mod access;
 mod failover;
 mod fixture;
+mod listing_size;
 mod refusal;
 mod space;
