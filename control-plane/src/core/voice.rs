@@ -9,6 +9,7 @@
 mod assign;
 mod assignment;
 mod index;
+mod wish;
 
 #[cfg(test)]
 mod tests;
@@ -16,13 +17,4 @@ mod tests;
 pub(in crate::core) use assign::{adopt, assign, expired, held};
 pub use assignment::VoiceAssignment;
 pub use index::VoiceIndex;
-use usher_model::voice::VoiceBridge;
-
-/// The number that a create wants.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct VoiceWish {
-    /// Number that the application requests.
-    pub wanted: Option<VoiceBridge>,
-    /// Numbers that servers just refused, because a meeting there has them.
-    pub refused: Vec<VoiceBridge>,
-}
+pub use wish::VoiceWish;

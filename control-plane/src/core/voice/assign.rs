@@ -6,7 +6,7 @@ use usher_model::{
     voice::{VoiceBridge, VoiceRange},
 };
 
-use super::{VoiceAssignment, VoiceWish};
+use super::{assignment::VoiceAssignment, wish::VoiceWish};
 use crate::core::{
     draft::PlanDraft,
     fleet::{Fleet, id_hash},

@@ -11,7 +11,7 @@ use usher_model::{
     voice::{VoiceBridge, VoiceRange},
 };
 
-use super::VoiceAssignment;
+use super::assignment::VoiceAssignment;
 use crate::core::plan::Stored;
 
 /// The index of `voice/NUMBER`.
