@@ -9,6 +9,8 @@
 //! the list is no evidence that it ended (H11, ADR 2).
 
 mod answers;
+mod end_on_return;
+mod findings;
 mod listing;
 mod meeting;
 mod sweep;
@@ -17,24 +19,16 @@ mod sweep;
 mod tests;
 
 pub use answers::on_end_not_found;
+pub use end_on_return::ends_on_return;
+pub use findings::{CheckReason, InstanceCheck, InstanceEnd};
 pub use sweep::{MissingServer, SweepPlan, sweep};
 
 use std::{collections::BTreeSet, time::Instant};
 
-use usher_bbb::secret::Secret;
-use usher_model::{
-    id::{InternalMeetingId, ServerId},
-    meeting::{MeetingKey, ZombieKey},
-    server::{Health, ServerSample},
-    settings::ZombiePolicy,
-};
+use usher_model::{id::ServerId, meeting::MeetingKey, server::ServerSample};
 
-use self::{listing::ListedIndex, meeting::MeetingCase};
-use crate::core::{
-    fleet::{Fleet, FleetServer},
-    now::Now,
-    plan::Plan,
-};
+use self::{findings::MeetingFindings, listing::ListedIndex, meeting::MeetingCase};
+use crate::core::{fleet::Fleet, now::Now, plan::Plan};
 
 /// Maximum of plans of one poll; the remaining meetings wait for the next poll (C7).
 const MOST_PLANS: usize = 2_000;
@@ -42,49 +36,6 @@ const MOST_PLANS: usize = 2_000;
 const MOST_ENDS: usize = 500;
 /// Maximum of `getMeetingInfo` calls of one poll (C7).
 const MOST_VERIFIED: usize = 100;
-
-/// An instance to be ended. First `mark` is committed with the fencing token, unless it is empty.
-/// Only then, and while the lease allows it (X3), `end` is sent with the internal id alone, so that
-/// it cannot hit a newer meeting of the same id (I2).
-#[derive(Debug, Clone, PartialEq)]
-pub struct InstanceEnd {
-    /// Moves the zombie to *ending*, which records that an `end` may be on its way; empty if it is
-    /// marked already.
-    pub mark: Plan,
-    /// The zombie whose instance is ended.
-    pub zombie: ZombieKey,
-    /// Internal id of the instance.
-    pub internal_id: InternalMeetingId,
-    /// The moderator password, which BBB 2.4 requires for `end`, if the poll contained it.
-    pub moderator_password: Option<Secret>,
-}
-
-/// An instance whose existence a server is queried for, by `getMeetingInfo`, before the list is
-/// trusted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InstanceCheck {
-    /// Tenant and id of the meeting.
-    pub key: MeetingKey,
-    /// The server that is queried.
-    pub server: ServerId,
-    /// The internal id for which the server is queried.
-    pub internal_id: InternalMeetingId,
-    /// The reason for the query.
-    pub doubt: CheckReason,
-    /// The plan to commit if the server does not know the instance.
-    pub if_gone: Plan,
-}
-
-/// The reason for which a server is queried for an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckReason {
-    /// The list of the instance's own server lacks it although it is young (F9). If the server
-    /// knows it, the list is wrong: alarm `snapshot_inconsistent`.
-    Missing,
-    /// The server of the id's record may be the same server as the one that listed the instance,
-    /// under another entry. If it knows the instance, the two entries are one server (ADR 21).
-    OneServerTwice,
-}
 
 /// The work that follows from one poll.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -132,21 +83,6 @@ pub fn on_sample(
         work.add(case.settle(&key));
     }
     work
-}
-
-/// Returns whether the meetings on this server are ended as soon as it answers again: it is offline
-/// and `zombie_policy` is `end`. The caller ends them before it writes the counters, because a poll
-/// that makes the server online would restore them first.
-pub fn ends_on_return(fleet: &Fleet, server: &FleetServer) -> bool {
-    fleet.policy().zombie_policy == ZombiePolicy::End && server.health() == Health::Offline
-}
-
-/// The work that follows from one meeting.
-#[derive(Debug, Default)]
-struct MeetingFindings {
-    plan: Plan,
-    end: Option<InstanceEnd>,
-    verify: Option<InstanceCheck>,
 }
 
 impl ReconcilePlan {

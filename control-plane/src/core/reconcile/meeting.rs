@@ -15,7 +15,11 @@ use usher_model::{
     settings::AdoptPolicy,
 };
 
-use super::{CheckReason, InstanceCheck, InstanceEnd, MeetingFindings, listing::ListedIndex};
+use super::{
+    end_on_return::ends_on_return,
+    findings::{CheckReason, InstanceCheck, InstanceEnd, MeetingFindings},
+    listing::ListedIndex,
+};
 use crate::core::{
     draft::PlanDraft,
     fleet::{Fleet, FleetServer, RecordEntry},
@@ -196,7 +200,7 @@ impl Meeting<'_> {
     fn settle_active(&mut self, entry: &RecordEntry, internal_id: &InternalMeetingId) {
         if self.case.listing.instance(internal_id).is_some() {
             self.explain(internal_id);
-            if super::ends_on_return(self.case.fleet, self.case.server) {
+            if ends_on_return(self.case.fleet, self.case.server) {
                 self.draft.guard_choice(self.case.server.id());
                 self.draft.remove_record(self.key);
                 let (key, id) = (self.zombie_key.clone(), Some(internal_id.clone()));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use usher_model::{
-    meeting::{MeetingRecord, RecordState, Zombie, ZombieState},
+    meeting::{MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::{AdminState, Health, HealthRecord, SampledMeeting, Server},
     settings::{AdoptPolicy, ZombiePolicy},
 };

@@ -9,8 +9,12 @@ use usher_model::{
     server::{AdminState, Health, SampledMeeting},
 };
 
-use super::{CheckReason, InstanceCheck, Meeting};
-use crate::core::{draft::PlanDraft, instance::create_time_of};
+use super::Meeting;
+use crate::core::{
+    draft::PlanDraft,
+    instance::create_time_of,
+    reconcile::findings::{CheckReason, InstanceCheck},
+};
 
 impl Meeting<'_> {
     /// Decides about a listed instance that a zombie of the same id names on another entry.
