@@ -5,7 +5,7 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey, ZombieState},
 };
 
-use super::PlannedStep;
+use super::planned_step::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// How certain it is that the server created no meeting (style P9).

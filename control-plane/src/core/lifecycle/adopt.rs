@@ -8,7 +8,7 @@ use usher_model::{
     server::{AdminState, SampledMeeting, ServerSample},
 };
 
-use super::PlannedStep;
+use super::planned_step::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored};
 
 /// The result for one meeting that an operator named.

@@ -7,7 +7,7 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::PlannedStep;
+use super::planned_step::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet, instance::create_time_of, plan::Stored, voice};
 
 /// The answer of a server to a successful create.

@@ -6,7 +6,7 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::PlannedStep;
+use super::planned_step::PlannedStep;
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// The effect of the report on the record.

@@ -6,7 +6,11 @@ use usher_model::{
     server::AdminState,
 };
 
-use super::{AdminError, OperationProgress, PlannedStep, servers};
+use super::{
+    admin_error::AdminError,
+    planned_step::{OperationProgress, PlannedStep},
+    servers,
+};
 use crate::core::{
     draft::PlanDraft,
     fleet::Fleet,

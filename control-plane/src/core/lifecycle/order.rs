@@ -10,7 +10,7 @@ use usher_model::{
     server::Server,
 };
 
-use super::{AdminError, SupersedeError};
+use super::{admin_error::AdminError, supersede::SupersedeError};
 use crate::core::{
     fleet::Fleet,
     plan::{Plan, PlanWrite},

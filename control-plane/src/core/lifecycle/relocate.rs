@@ -8,7 +8,10 @@ use usher_model::{
     server::{AdminState, Server, place_of},
 };
 
-use super::{AdminError, OperationProgress, PlannedStep};
+use super::{
+    admin_error::AdminError,
+    planned_step::{OperationProgress, PlannedStep},
+};
 use crate::core::{
     draft::PlanDraft,
     fleet::{Fleet, FleetServer},

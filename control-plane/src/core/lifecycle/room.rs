@@ -8,8 +8,8 @@ use usher_model::{
 };
 
 use super::{
-    CreateRequest, PlacementOutcome, PlannedStep,
-    place::{is_replaceable, leave_zombie, pending},
+    place::{CreateRequest, PlacementOutcome, is_replaceable, leave_zombie, pending},
+    planned_step::PlannedStep,
 };
 use crate::core::{draft::PlanDraft, fleet::Fleet, now::Now};
 

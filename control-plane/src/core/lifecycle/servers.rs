@@ -5,7 +5,10 @@ use usher_model::{
     server::{AdminState, Server},
 };
 
-use super::{AdminError, OperationProgress, PlannedStep};
+use super::{
+    admin_error::AdminError,
+    planned_step::{OperationProgress, PlannedStep},
+};
 use crate::core::{
     fleet::{Fleet, FleetServer},
     plan::{FleetKey, Plan, PlanWrite},

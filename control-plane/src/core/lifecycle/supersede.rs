@@ -5,7 +5,7 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use super::{AdminError, PlannedStep};
+use super::{admin_error::AdminError, planned_step::PlannedStep};
 use crate::core::{draft::PlanDraft, fleet::Fleet};
 
 /// The reason for which an id was not freed.

@@ -2,7 +2,7 @@
 
 use usher_model::{id::TenantId, routing::TenantRoute};
 
-use super::PlannedStep;
+use super::planned_step::PlannedStep;
 use crate::core::{
     fleet::Fleet,
     plan::{FleetKey, Plan, PlanWrite, Stored},

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use usher_model::{
-    id::InternalMeetingId,
+    id::{InternalMeetingId, ServerId},
     meeting::{MeetingRecord, RecordState, ZombieState},
     server::{AdminState, Health, Server},
 };
