@@ -7,7 +7,10 @@
 //! the table, independent of the number of its meetings.
 
 mod accessors;
+mod alias_index;
 mod aliases;
+mod ended_instances;
+mod instance_stem;
 mod instances;
 mod listing;
 mod polled;
@@ -42,7 +45,7 @@ use usher_model::{
 };
 
 use self::{
-    aliases::ServerAliases, instances::EndedInstances, records::RecordIndex, squeezed::SqueezedIds,
+    alias_index::ServerAliases, ended_instances::EndedInstances, records::RecordIndex, squeezed::SqueezedIds,
     tombstones::RemovalLog, unscoped::UnscopedMeetings, zombies::ZombieIndex,
 };
 use crate::core::{

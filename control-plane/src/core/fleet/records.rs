@@ -14,7 +14,7 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, RecordState},
 };
 
-use super::instances;
+use super::instance_stem;
 use crate::core::plan::Stored;
 
 /// A record with the times and the reservation that this replica derives for it.
@@ -72,8 +72,9 @@ impl RecordIndex {
         now: Instant,
     ) -> Option<RecordEntry> {
         let old = self.all.remove(key);
-        let stems = [old.as_ref().map(|old| &old.stored), stored.as_ref()]
-            .map(|stored| stored.map(|stored| stem_hash(&key.tenant, &instances::stem(key, &stored.value))));
+        let stems = [old.as_ref().map(|old| &old.stored), stored.as_ref()].map(|stored| {
+            stored.map(|stored| stem_hash(&key.tenant, &instance_stem::stem(key, &stored.value)))
+        });
         if stems[0] != stems[1] {
             stems[0].into_iter().for_each(|stem| self.forget_stem(stem, key));
             stems[1].into_iter().for_each(|stem| self.by_stem.entry(stem).or_default().push(key.clone()));
