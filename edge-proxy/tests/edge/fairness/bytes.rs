@@ -7,7 +7,7 @@ use tokio::{
 use usher_bbb_sim::SimRecording;
 
 use super::crowd::{cluster, crowd_call, is_served, shed};
-use crate::support::{Cluster, eventually, signed};
+use crate::support::{Cluster, eventually, raw, signed};
 
 const XML: [(&str, &str); 1] = [("content-type", "application/xml")];
 
@@ -71,4 +71,22 @@ async fn an_answer_that_does_not_fit_into_the_memory_is_refused_and_leaves_none_
     is_served(&cluster, "beside").await;
     let one = format!("recordID={}", cluster.sims[0].recordings()[7].record_id);
     assert!(cluster.client.call("getRecordings", &one).await.is_success());
+}
+
+#[tokio::test]
+async fn requests_over_a_fixed_limit_are_counted_under_it() {
+    let cluster = Cluster::start_with(0, |settings| {
+        settings.edge.max_head = 16 << 10;
+        settings.edge.max_body = 1000;
+    })
+    .await;
+    let head = format!("GET /bigbluebutton/api/join?x={} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(40 << 10));
+    assert!(raw(cluster.client.address, head.as_bytes()).await.contains("Request head is too large"));
+    eventually("the head is counted", async || shed(&cluster, "head_size") >= 1.0).await;
+    let path = format!("/bigbluebutton/api/create?{}", signed("create", "meetingID=room&name=Room"));
+    let too_large = cluster.client.send("POST", &path, &XML, document(2000)).await;
+    assert_eq!((too_large.key().as_str(), shed(&cluster, "body_size")), ("validationError", 1.0));
+    let many = format!("meetingID=room&{}", vec!["a=1"; 1000].join("&"));
+    let too_many = cluster.client.call("getMeetingInfo", &many).await;
+    assert_eq!((too_many.key().as_str(), shed(&cluster, "parameters")), ("validationError", 1.0));
 }
