@@ -34,7 +34,7 @@ use refusal_warnings::RefusalWarnings;
 pub use connector::ConnectorError;
 pub use fair_compute::{ComputeRefusal, FairCompute};
 pub use passive_reports::PassiveReports;
-pub use server_answer::{ServerAnswer, ServerCallError, is_our_fault};
+pub use server_answer::{AnswerBytes, ServerAnswer, ServerCallError, is_our_fault};
 pub use shared_lists::{ListPart, SharedLists};
 pub use shared_reads::SharedReads;
 

@@ -57,6 +57,16 @@ impl FairCompute {
         Self { tasks, turns, shed }
     }
 
+    /// Returns turns for tests: so many at a time, and none of any tenant that waits.
+    #[cfg(test)]
+    pub(crate) fn with_turns(turns: usize) -> Self {
+        let mut queue = FairQueue::new(turns, 0);
+        if turns == 0 {
+            let _ = queue.enter(&None, 1, oneshot::channel().0);
+        }
+        Self { tasks: TaskGroup::new(), turns: Arc::new(Mutex::new(queue)), shed: ShedCounters::default() }
+    }
+
     /// Does `work` for a tenant on an input of `size` bytes: at once if it is small, else on another
     /// thread when the tenant's turn comes. `None` is the owner of work that all tenants share.
     ///
