@@ -13,7 +13,7 @@ use usher_model::{
     server::{AdminState, Health},
 };
 
-use crate::support::{Client, Cluster, Heard, ended, eventually, key, signed};
+use crate::support::{Client, Cluster, Heard, ended, eventually, key, signed, with_time_for_documents};
 
 fn placed(heard: &Heard) -> bool {
     matches!(heard, Heard::Placed { .. })
@@ -394,7 +394,11 @@ async fn documents_go_through_byte_for_byte_with_the_bare_type() {
 
 #[tokio::test]
 async fn large_documents_are_streamed_and_oversized_ones_refused() {
-    let cluster = Cluster::start_with(1, |settings| settings.edge.max_body = 4 << 20).await;
+    let cluster = Cluster::start_with(1, |settings| {
+        settings.edge.max_body = 4 << 20;
+        with_time_for_documents(settings);
+    })
+    .await;
     let kind = [("content-type", "application/xml")];
     let document = |size: usize| {
         let xml = "<modules><module name=\"presentation\"><document name=\"a\">";

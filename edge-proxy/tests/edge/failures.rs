@@ -9,7 +9,7 @@ use usher_model::{
     routing::{MeetingRoute, RouteState},
 };
 
-use crate::support::{Cluster, Heard, eventually, key, signed, tenant};
+use crate::support::{Cluster, Heard, eventually, key, signed, tenant, with_time_for_documents};
 
 const XML: [(&str, &str); 1] = [("content-type", "application/xml")];
 
@@ -47,7 +47,7 @@ async fn x6_a_body_that_is_no_document_reaches_no_server_and_is_no_failure_of_on
 /// there.
 #[tokio::test]
 async fn x6_a_large_body_that_turns_out_to_be_no_document_is_not_completed() {
-    let cluster = Cluster::start(1).await;
+    let cluster = Cluster::start_with(1, with_time_for_documents).await;
     cluster.client.create("room").await;
     cluster.confirmed("room").await;
     let begin = "<modules><module name=\"presentation\"><document name=\"a\">";

@@ -8,7 +8,7 @@ use usher_model::{
     tenant::{PresentationDocument, TenantPolicy},
 };
 
-use crate::support::{Cluster, SECRET, signed, tenant};
+use crate::support::{Cluster, SECRET, signed, tenant, with_time_for_documents};
 
 const XML: [(&str, &str); 1] = [("content-type", "application/xml")];
 const SETTINGS: &str =
@@ -22,7 +22,7 @@ const OURS: &str =
 
 /// Starts a cluster whose tenant has a presentation.
 async fn start(forced: bool) -> Cluster {
-    let cluster = Cluster::start(1).await;
+    let cluster = Cluster::start_with(1, with_time_for_documents).await;
     let presentation =
         PresentationDocument { url: "https://school.test/w.pdf".into(), name: String::new(), forced };
     let policy = TenantPolicy { presentation: Some(presentation), ..TenantPolicy::default() };

@@ -8,7 +8,7 @@ mod plane;
 use std::{future::Future, time::Duration};
 
 pub(crate) use client::{Answer, Client, raw, signed, tokens};
-pub(crate) use cluster::{Cluster, SECRET, key, settings, tenant};
+pub(crate) use cluster::{Cluster, SECRET, key, settings, tenant, with_time_for_documents};
 pub(crate) use plane::{FakePlane, Heard, ended};
 
 /// Waits until a condition holds, and fails the test if it never does.

@@ -43,6 +43,12 @@ pub(crate) fn settings(plane: &FakePlane) -> Settings {
     settings
 }
 
+/// Gives creates the time that an edge gives them by default. A debug build checks, edits and receives a document of
+/// some megabytes in one thread, which beside other tests may take longer than [`settings`] allow.
+pub(crate) fn with_time_for_documents(settings: &mut Settings) {
+    settings.meetings.create_timeout = Settings::default().meetings.create_timeout;
+}
+
 impl Cluster {
     /// Starts `servers` simulated servers behind an edge with short timeouts.
     pub(crate) async fn start(servers: usize) -> Self {
