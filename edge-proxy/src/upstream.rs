@@ -27,7 +27,7 @@ use usher_bbb::{
     parse,
 };
 use usher_model::{id::ServerId, routing::ServerRoute};
-use usher_runtime::{clock, pending::PendingCalls, telemetry};
+use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarnings, telemetry};
 
 use refusal_warnings::RefusalWarnings;
 
@@ -93,6 +93,7 @@ pub struct ServerClient {
     pending: PendingCalls,
     passive: PassiveReports,
     warnings: Arc<RefusalWarnings>,
+    failures: RequestWarnings,
     budgets: CallBudgets,
 }
 
@@ -125,7 +126,14 @@ impl ServerClient {
             .pool_max_idle_per_host(POOL_PER_SERVER)
             .pool_timer(TokioTimer::new())
             .build(connector::ServerConnector::new(connect_timeout)?);
-        Ok(Self { client, pending, passive, warnings: Arc::default(), budgets })
+        Ok(Self {
+            client,
+            pending,
+            passive,
+            warnings: Arc::default(),
+            failures: RequestWarnings::default(),
+            budgets,
+        })
     }
 
     /// Calls a server and reads its answer, both before `deadline`. A failure is reported to the
@@ -165,7 +173,10 @@ impl ServerClient {
             }
             Err(error) => {
                 if let Some(kind) = error.kind() {
-                    tracing::warn!(server = %server.id, call = call.name(), %error, "call to a server failed");
+                    if let Some(held_back) = self.failures.admit(call.name(), &server.id) {
+                        let server = &server.id;
+                        tracing::warn!(%server, call = call.name(), %error, held_back, "call to a server failed");
+                    }
                     let caller = CallOrigin { brings_documents, ..caller.clone() };
                     self.passive.failed(&server.id, kind, call, &caller);
                 }

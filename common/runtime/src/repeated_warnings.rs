@@ -2,13 +2,17 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use crate::clock;
+
 /// The pause between two warnings for one reason.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The largest number of reasons that are told apart; all further ones count as one.
-const REASONS: usize = 32;
+/// The largest number of reasons that are told apart; while all of them are recent, further ones count as one.
+const REASONS: usize = 256;
 /// The reason that stands for all reasons beyond the limit.
 const OTHERS: &str = "";
 
@@ -26,6 +30,9 @@ impl RepeatedWarnings {
     /// Returns whether a warning for `reason` is logged now: the number of warnings for it that
     /// were held back since the last one, or `None` if this one is held back too.
     pub fn admit(&mut self, reason: &str, now: Instant) -> Option<u64> {
+        if !self.0.contains_key(reason) && self.0.len() >= REASONS {
+            self.0.retain(|_, count| now.saturating_duration_since(count.logged) < PAUSE);
+        }
         let known = self.0.contains_key(reason) || self.0.len() < REASONS;
         let reason = if known { reason } else { OTHERS };
         let Some(count) = self.0.get_mut(reason) else {
@@ -38,6 +45,19 @@ impl RepeatedWarnings {
         }
         count.logged = now;
         Some(std::mem::take(&mut count.held_back))
+    }
+}
+
+/// The warnings about requests; clones share them. One tenant or client can cause any number of such warnings.
+#[derive(Debug, Clone, Default)]
+pub struct RequestWarnings(Arc<Mutex<RepeatedWarnings>>);
+
+impl RequestWarnings {
+    /// Returns whether a warning of one kind is logged now about `subject`, such as a server or a tenant: the number
+    /// of such warnings that were held back since the last one, or `None` if this one is held back too.
+    pub fn admit(&self, kind: &'static str, subject: impl Display) -> Option<u64> {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.admit(&format!("{kind} {subject}"), clock::now())
     }
 }
 
@@ -62,5 +82,16 @@ mod tests {
         let (mut warnings, begun) = (RepeatedWarnings::default(), crate::clock::now());
         let logged = (0..1000).filter(|n| warnings.admit(&format!("R{n}"), begun).is_some()).count();
         assert!(logged <= REASONS + 1 && warnings.0.len() <= REASONS + 1, "{logged}");
+        assert_eq!(warnings.admit("later", begun + PAUSE), Some(0), "older ones make room");
+    }
+
+    #[test]
+    fn each_subject_has_its_warnings() {
+        let (warnings, other) = (RequestWarnings::default(), RequestWarnings::default());
+        assert_eq!(warnings.admit("unanswered", "a"), Some(0));
+        assert_eq!(warnings.clone().admit("unanswered", "a"), None);
+        assert_eq!(warnings.admit("unanswered", "b"), Some(0));
+        assert_eq!(warnings.admit("unconfirmed", "a"), Some(0));
+        assert_eq!(other.admit("unanswered", "a"), Some(0));
     }
 }

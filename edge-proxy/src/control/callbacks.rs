@@ -18,7 +18,7 @@ use usher_model::{
 };
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
-use usher_runtime::clock;
+use usher_runtime::{clock, repeated_warnings::RequestWarnings};
 
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::callbacks::{CallbackForm, ReceivedCallback, delivery_id};
@@ -59,6 +59,7 @@ pub struct CallbackClient {
     keys: Arc<ArcSwap<Keys>>,
     /// The secret of session tickets, which is derived from the fleet's own key.
     tickets: Arc<watch::Sender<Option<Arc<TicketSecret>>>>,
+    warnings: RequestWarnings,
 }
 
 /// The keys that this edge has received, the fleet's own first. Addresses that were sealed with a
@@ -77,7 +78,8 @@ impl Keys {
 impl CallbackClient {
     /// Makes a client without keys.
     pub fn new(planes: ControlPlanes) -> Self {
-        Self { planes, keys: Arc::default(), tickets: Arc::new(watch::Sender::new(None)) }
+        let (keys, tickets) = (Arc::default(), Arc::new(watch::Sender::new(None)));
+        Self { planes, keys, tickets, warnings: RequestWarnings::default() }
     }
 
     /// Returns a receiver of the secret of session tickets (ADR 29).
@@ -124,7 +126,11 @@ impl CallbackClient {
                     let secret = Secret::new(&answer.into_inner().key);
                     match CallbackKey::parse(&secret) {
                         Ok(key) => return Some(self.learn(&secret, key)),
-                        Err(error) => warn!(%error, "the callback key cannot be used"),
+                        Err(error) => {
+                            if let Some(held_back) = self.warnings.admit("key", "") {
+                                warn!(%error, held_back, "the callback key cannot be used");
+                            }
+                        }
                     }
                 }
                 Ok(Err(status)) => debug!(code = ?status.code(), "no callback key from a control plane"),
@@ -188,7 +194,10 @@ impl CallbackClient {
                 match answer {
                     Ok(_) => return Ok(()),
                     Err(status) if status.code() == tonic::Code::InvalidArgument => {
-                        warn!(reason = status.message(), "a callback is refused");
+                        let reason = status.message();
+                        if let Some(held_back) = self.warnings.admit("refused", &state.meeting.tenant) {
+                            warn!(reason, held_back, "a callback is refused");
+                        }
                         return Err(HandOverError::Refused);
                     }
                     // Every replica counts the same callbacks, so no other one is asked.

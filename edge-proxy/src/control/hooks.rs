@@ -11,7 +11,7 @@ use usher_model::{
 };
 use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
-use usher_runtime::clock;
+use usher_runtime::{clock, repeated_warnings::RequestWarnings};
 
 use super::{
     callbacks::HandOverError,
@@ -86,12 +86,15 @@ impl From<v1::Hook> for TenantHook {
 
 /// The client for webhooks.
 #[derive(Debug, Clone)]
-pub struct HookClient(ControlPlanes);
+pub struct HookClient {
+    planes: ControlPlanes,
+    warnings: RequestWarnings,
+}
 
 impl HookClient {
     /// Makes a client that calls these control planes.
     pub fn new(planes: ControlPlanes) -> Self {
-        Self(planes)
+        Self { planes, warnings: RequestWarnings::default() }
     }
 
     /// Registers a hook of a tenant. The boolean is true if a hook with this address existed
@@ -204,9 +207,9 @@ impl HookClient {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        for index in 0..self.0.len() {
+        for index in 0..self.planes.len() {
             let left = deadline.saturating_duration_since(clock::now());
-            let client = Client::new(self.0.nth(index).connection.clone())
+            let client = Client::new(self.planes.nth(index).connection.clone())
                 .max_encoding_message_size(MAX_MESSAGE)
                 .max_decoding_message_size(MAX_MESSAGE);
             let asked = tokio::time::timeout(left.min(ANSWER_TIMEOUT), call(client));
@@ -219,7 +222,10 @@ impl HookClient {
                 Code::InvalidArgument => return Err(HookError::Address),
                 Code::NotFound => return Err(HookError::NotFound),
                 Code::FailedPrecondition => {
-                    warn!(reason = status.message(), "a webhook cannot be registered");
+                    let reason = status.message();
+                    if let Some(held_back) = self.warnings.admit("webhook", "") {
+                        warn!(reason, held_back, "a webhook cannot be registered");
+                    }
                     return Err(HookError::Refused);
                 }
                 code => debug!(?code, "a call about webhooks failed at a control plane"),

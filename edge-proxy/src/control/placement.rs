@@ -31,7 +31,7 @@ use usher_proto::{
     v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
 
-use usher_runtime::{clock, repeated_warnings::RepeatedWarnings};
+use usher_runtime::{clock, repeated_warnings::RequestWarnings};
 
 use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
@@ -175,22 +175,27 @@ pub struct PlacementClient {
     /// The index in `planes` of the control plane that answered last.
     preferred: Arc<AtomicUsize>,
     delay: Arc<Mutex<HedgeDelay>>,
-    warnings: Arc<Mutex<RepeatedWarnings>>,
+    warnings: RequestWarnings,
     hedges: Counter,
 }
 
 impl PlacementClient {
     /// Makes a client. `hedges` counts the second calls because of a silent control plane.
     pub fn new(planes: ControlPlanes, hedges: Counter) -> Self {
-        Self { planes, preferred: Arc::default(), delay: Arc::default(), warnings: Arc::default(), hedges }
+        Self {
+            planes,
+            preferred: Arc::default(),
+            delay: Arc::default(),
+            warnings: RequestWarnings::default(),
+            hedges,
+        }
     }
 
     /// Logs why a meeting was not placed. With all servers cordoned every create ends here, so each
     /// reason is logged with pauses.
     pub fn warn_not_placed(&self, error: &PlacementError) {
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = error.reason();
-        if let Some(held_back) = warnings.admit(&reason, clock::now()) {
+        if let Some(held_back) = self.warnings.admit("not placed", &reason) {
             warn!(reason, %error, held_back, "a meeting was not placed");
         }
     }

@@ -12,7 +12,7 @@ use usher_model::{
     meeting::MeetingKey,
     settings::CallbackSettings,
 };
-use usher_runtime::clock::WallClock;
+use usher_runtime::{clock::WallClock, repeated_warnings::RequestWarnings};
 
 use crate::{
     control::{callbacks::CallbackClient, table::LiveTable},
@@ -38,17 +38,24 @@ pub(crate) struct CallbackSealer {
     planes: CallbackClient,
     wall: WallClock,
     address_ttl: Duration,
+    warnings: RequestWarnings,
 }
 
 impl CallbackSealer {
     /// Returns addresses below `public_url`, which servers must be able to reach, sealed with the key
     /// that `planes` know.
-    pub(crate) fn new(public_url: &str, settings: &CallbackSettings, planes: CallbackClient) -> Self {
+    pub(crate) fn new(
+        public_url: &str,
+        settings: &CallbackSettings,
+        planes: CallbackClient,
+        warnings: RequestWarnings,
+    ) -> Self {
         Self {
             addresses: CallbackAddresses::new(public_url),
             planes,
             wall: WallClock::system(),
             address_ttl: settings.address_ttl,
+            warnings,
         }
     }
 
@@ -63,7 +70,12 @@ impl CallbackSealer {
         let Some(key) = self.planes.key().await else {
             // Without a control plane only a create of a meeting that runs comes this far, and its server
             // keeps the addresses of the first create.
-            warn!("a create is sent without addresses of the edges: no control plane tells their key");
+            if let Some(held_back) = self.warnings.admit("no key", "") {
+                warn!(
+                    held_back,
+                    "a create is sent without addresses of the edges: no control plane tells their key"
+                );
+            }
             return;
         };
         let ttl = i64::try_from(self.address_ttl.as_millis()).unwrap_or(i64::MAX);
@@ -71,8 +83,10 @@ impl CallbackSealer {
         let given = AddressBinding { meeting, server, expires_ms };
         let is_tenants = |host: &str| table.tenants().by_host(host).is_some();
         let dropped = self.addresses.rewrite(&key, parameters, given, is_tenants, rand::random);
-        if dropped > 0 {
-            warn!(%meeting, dropped, "a create names Usher's own address for callbacks: they are dropped");
+        if dropped > 0
+            && let Some(held_back) = self.warnings.admit("own address", &meeting.tenant)
+        {
+            warn!(%meeting, dropped, held_back, "a create names Usher's own address for callbacks: they are dropped");
         }
     }
 

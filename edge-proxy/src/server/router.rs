@@ -1,10 +1,6 @@
 //! The router: it knows every handler and gives each request to one of them. No handler knows the router.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -14,7 +10,7 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{clock, tasks::TaskGroup, telemetry};
+use usher_runtime::{clock, repeated_warnings::RequestWarnings, tasks::TaskGroup, telemetry};
 
 use super::{
     admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget, answer_bytes},
@@ -116,9 +112,10 @@ impl RequestRouter {
         let servers = ServerCalls::new(upstream, (reads, lists), compute.clone());
         let lookups = MeetingLookups::new(placement.clone(), tasks.clone(), metrics.shared_lookups.clone());
         let locator = MeetingLocator::new(lookups);
+        let warnings = RequestWarnings::default();
         let addresses = callbacks.as_ref().map(|ports| {
             let planes = ports.callbacks.clone();
-            Arc::new(CallbackSealer::new(&ports.public_url, &settings.callbacks, planes))
+            Arc::new(CallbackSealer::new(&ports.public_url, &settings.callbacks, planes, warnings.clone()))
         });
         let survey = FleetSurvey {
             timeout: timeouts.call,
@@ -126,6 +123,7 @@ impl RequestRouter {
             refused_lists: metrics.refused_lists.clone(),
             addresses: addresses.clone(),
             compute,
+            warnings: warnings.clone(),
         };
         let recordings_survey =
             FleetSurvey { timeout: settings.meetings.recordings_timeout, ..survey.clone() };
@@ -136,6 +134,7 @@ impl RequestRouter {
             addresses: addresses.clone(),
             timeouts,
             tasks: tasks.clone(),
+            warnings: warnings.clone(),
             second_tries: metrics.second_tries.clone(),
         });
         let hooks = callbacks.as_ref().map(|ports| ports.hooks.clone());
@@ -149,6 +148,7 @@ impl RequestRouter {
                     cell: Arc::clone(&cell),
                     limits,
                     bytes: bytes.clone(),
+                    warnings: warnings.clone(),
                     metrics: metrics.clone(),
                 },
                 addresses,
@@ -157,7 +157,7 @@ impl RequestRouter {
                 limits,
                 bytes: bytes.clone(),
                 shares: HandOverShares::default(),
-                warnings: Mutex::default(),
+                warnings: warnings.clone(),
                 metrics: metrics.clone(),
             }
         });
@@ -186,6 +186,7 @@ impl RequestRouter {
                 survey: recordings_survey,
                 timeouts,
                 tasks: tasks.clone(),
+                warnings: warnings.clone(),
             },
             hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
             dial_in: DialInReceiver::new(
@@ -203,6 +204,7 @@ impl RequestRouter {
                 addresses,
                 timeouts,
                 tasks,
+                warnings,
             }),
             callbacks: receiver,
             addresses: AddressLimits::new(&settings.edge),

@@ -23,6 +23,7 @@ mod http2;
 mod join;
 mod json_refusals;
 mod lists;
+mod log_lines;
 mod modules;
 mod newer_parameters;
 mod policies;

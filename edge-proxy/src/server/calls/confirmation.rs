@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::warn;
 use usher_bbb::parse::CreateReply;
 use usher_model::{id::ServerId, meeting::MeetingKey};
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use crate::control::placement::{CreateConfirmation, PlacementClient, PlacementError};
 
@@ -33,21 +34,31 @@ pub(super) fn confirmation(
 }
 
 /// Confirms a placed create, in several tries if no control plane answers.
-pub(super) async fn confirm_placed(placement: PlacementClient, created: CreateConfirmation) {
+pub(super) async fn confirm_placed(
+    placement: PlacementClient,
+    warnings: RequestWarnings,
+    created: CreateConfirmation,
+) {
     let server = &created.server;
     for attempt in 0..TRIES {
         match placement.confirm(&created).await {
             Ok(true) => return,
             Ok(false) => {
-                warn!(%server, "a meeting moved elsewhere while it was created; it will be ended there");
+                if let Some(held_back) = warnings.admit("moved", server) {
+                    warn!(%server, held_back, "a meeting moved elsewhere while it was created; it will be ended there");
+                }
                 return;
             }
             Err(error @ (PlacementError::Unreachable(_) | PlacementError::Declined(_))) => {
-                warn!(%server, %error, attempt, "a create was not confirmed");
+                if let Some(held_back) = warnings.admit("unconfirmed", server) {
+                    warn!(%server, %error, attempt, held_back, "a create was not confirmed");
+                }
                 tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
             }
             Err(error) => {
-                warn!(%server, %error, "a create was not confirmed");
+                if let Some(held_back) = warnings.admit("refused confirmation", server) {
+                    warn!(%server, %error, held_back, "a create was not confirmed");
+                }
                 return;
             }
         }

@@ -12,7 +12,7 @@ use usher_bbb::{
     reply::{self, Refusal, xml::XmlDocument},
 };
 use usher_model::{id::InternalMeetingId, routing::ServerRoute};
-use usher_runtime::tasks::TaskGroup;
+use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::confirmation::confirmation;
 use crate::{
@@ -47,6 +47,7 @@ pub(in crate::server) struct MeetingCalls {
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
     pub(in crate::server) timeouts: CallTimeouts,
     pub(in crate::server) tasks: TaskGroup,
+    pub(in crate::server) warnings: RequestWarnings,
 }
 
 impl MeetingCalls {
@@ -188,7 +189,10 @@ impl MeetingCalls {
             Ok(true) => Ok(InternalMeetingId::parse(&running.internal_id).ok()),
             Ok(false) => Err(CallReply::unavailable()),
             Err(error) => {
-                warn!(server = %owner.server.id, %error, "a meeting to be ended was not confirmed");
+                let server = &owner.server.id;
+                if let Some(held_back) = self.warnings.admit("end unconfirmed", server) {
+                    warn!(%server, %error, held_back, "a meeting to be ended was not confirmed");
+                }
                 Err(CallReply::unavailable())
             }
         }
@@ -216,7 +220,12 @@ impl MeetingCalls {
                 self.cell.reach(revision, FORGET_PATIENCE).await;
             }
             Ok(None) => {}
-            Err(error) => warn!(server = %owner.server.id, %error, "an end was not reported"),
+            Err(error) => {
+                let server = &owner.server.id;
+                if let Some(held_back) = self.warnings.admit("end unreported", server) {
+                    warn!(%server, %error, held_back, "an end was not reported");
+                }
+            }
         }
     }
 

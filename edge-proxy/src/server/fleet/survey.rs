@@ -15,6 +15,7 @@ use usher_model::{
     routing::ServerRoute,
     server::AdminState,
 };
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use crate::{
     server::{
@@ -38,6 +39,7 @@ pub(in crate::server) struct FleetSurvey {
     pub(in crate::server) refused_lists: Counter,
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
     pub(in crate::server) compute: FairCompute,
+    pub(in crate::server) warnings: RequestWarnings,
 }
 
 /// The parts of the servers.
@@ -79,8 +81,11 @@ impl FleetSurvey {
         let owed = missing.iter().any(|server| server.admin != AdminState::Disabled);
         if !missing.is_empty() {
             self.partial_lists.inc_by(missing.len() as u64);
-            let servers: Vec<&str> = missing.iter().map(|server| server.id.as_str()).collect();
-            warn!(call = call.name(), answered = parts.len(), ?servers, "servers are missing from a list");
+            if let Some(held_back) = self.warnings.admit("partial list", call.name()) {
+                let (answered, missing) = (parts.len(), missing.iter().map(|server| server.id.as_str()));
+                let servers: Vec<&str> = missing.collect();
+                warn!(call = call.name(), answered, ?servers, held_back, "servers are missing from a list");
+            }
         }
         let refused = missing_parts == MissingParts::Refused && owed;
         if refused {
@@ -96,7 +101,9 @@ impl FleetSurvey {
             Ok(xml) => CallReply::success(xml).without(missing.len()),
             Err(ComputeRefusal::Full) => CallReply::unavailable(),
             Err(failure @ ComputeRefusal::Failed) => {
-                error!(call = call.name(), %failure, "a list was not merged");
+                if let Some(held_back) = self.warnings.admit("unmerged list", call.name()) {
+                    error!(call = call.name(), %failure, held_back, "a list was not merged");
+                }
                 CallReply::unavailable()
             }
         }

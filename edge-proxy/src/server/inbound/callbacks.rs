@@ -2,7 +2,7 @@
 //! again. BBB servers send an end callback again for some minutes, and other callbacks never (wire-contract
 //! 6), so that the edge itself tries for as long as a server waits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -13,7 +13,7 @@ use usher_model::{
     callback::{CallbackState, HookState},
     id::ServerId,
 };
-use usher_runtime::{clock, repeated_warnings::RepeatedWarnings};
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use super::{
     events::EventReceiver,
@@ -45,7 +45,7 @@ pub(in crate::server) struct CallbackReceiver {
     pub(in crate::server) limits: HandOverLimits,
     pub(in crate::server) bytes: ByteBudget,
     pub(in crate::server) shares: HandOverShares,
-    pub(in crate::server) warnings: Mutex<RepeatedWarnings>,
+    pub(in crate::server) warnings: RequestWarnings,
     pub(in crate::server) metrics: RequestMetrics,
 }
 
@@ -84,7 +84,7 @@ impl CallbackReceiver {
             return Err(StatusCode::GONE);
         }
         if body.size_hint().lower() > limits.largest {
-            warn!(meeting = %state.meeting, kind = state.kind.name(), "a callback is larger than callbacks.max_body");
+            self.warn("a callback is larger than callbacks.max_body", &state);
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         let mut bytes = self.bytes.holder(ByteOwner::Tenant(state.meeting.tenant.clone()));
@@ -114,7 +114,7 @@ impl CallbackReceiver {
         taken.map_err(|error| {
             match error {
                 HandOverError::Unavailable => {
-                    warn!(meeting = %state.meeting, kind = state.kind.name(), "no control plane takes a callback");
+                    self.warn("no control plane takes a callback", &state);
                 }
                 HandOverError::NoShare => self.count_no_share(&state),
                 HandOverError::Refused => {}
@@ -140,14 +140,16 @@ impl CallbackReceiver {
         self.planes.accept(state, received, deadline).await
     }
 
-    /// Counts and logs that a tenant or an address has used up its share, with pauses: each reader of an
-    /// address can call it without end.
+    /// Counts and logs that a tenant or an address has used up its share.
     fn count_no_share(&self, state: &CallbackState) {
         self.metrics.shed.count(ShedReason::CallbackShare);
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held_back) = warnings.admit(state.kind.name(), clock::now()) {
-            let (meeting, kind) = (&state.meeting, state.kind.name());
-            warn!(%meeting, kind, held_back, "a callback is not taken: its tenant or address has no share left");
+        self.warn("a callback is not taken: its tenant or address has no share left", state);
+    }
+
+    /// Logs that a callback is not taken, with pauses: each reader of an address can call it without end.
+    fn warn(&self, fault: &'static str, state: &CallbackState) {
+        if let Some(held_back) = self.warnings.admit(fault, &state.meeting.tenant) {
+            warn!(meeting = %state.meeting, kind = state.kind.name(), held_back, "{fault}");
         }
     }
 

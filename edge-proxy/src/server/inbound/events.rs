@@ -7,6 +7,7 @@ use http::{Method, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming as Body};
 use tracing::{debug, warn};
 use usher_model::callback::HookState;
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use super::server_answer::{HandOverLimits, not_taken, unopened, unread};
 use crate::{
@@ -34,6 +35,7 @@ pub(in crate::server) struct EventReceiver {
     pub(in crate::server) cell: Arc<TableCell>,
     pub(in crate::server) limits: HandOverLimits,
     pub(in crate::server) bytes: ByteBudget,
+    pub(in crate::server) warnings: RequestWarnings,
     pub(in crate::server) metrics: RequestMetrics,
 }
 
@@ -60,7 +62,9 @@ impl EventReceiver {
         if (limits.largest + 1..=DISCARD_AT_MOST).contains(&size) {
             // A server that is refused would send the event again for minutes, and would hold back every
             // event behind it.
-            warn!(%server, size, "an event is larger than callbacks.max_body and is lost");
+            if let Some(held_back) = self.warnings.admit("large event", &server) {
+                warn!(%server, size, held_back, "an event is larger than callbacks.max_body and is lost");
+            }
             return discard(body, limits.silence).await.map_err(|error| unread(error, &self.metrics));
         }
         let mut bytes = self.bytes.holder(ByteOwner::Fleet);
@@ -70,7 +74,9 @@ impl EventReceiver {
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let query = parts.uri.query().unwrap_or_default();
         let Some(posted) = posted(&url, form, query, authorization.and_then(bearer), &secret) else {
-            warn!(%server, "an event is not signed with its server's secret");
+            if let Some(held_back) = self.warnings.admit("unsigned event", &server) {
+                warn!(%server, held_back, "an event is not signed with its server's secret");
+            }
             return Err(StatusCode::UNAUTHORIZED);
         };
         let taken = self.planes.accept(&server, raw, posted, self.limits.deadline()).await;

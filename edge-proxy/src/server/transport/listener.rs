@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::settings::EdgeSettings;
-use usher_runtime::{descriptors, tasks::TaskGroup};
+use usher_runtime::{descriptors, repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::{
     connection::ConnectionRules,
@@ -109,6 +109,7 @@ impl<H: RequestHandler> ClientListener<H> {
     /// # Errors
     /// Returns an error if the socket cannot be closed in order.
     pub(crate) async fn serve(self, tasks: TaskGroup, stop: CancellationToken) -> anyhow::Result<()> {
+        let warnings = RequestWarnings::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -117,7 +118,9 @@ impl<H: RequestHandler> ClientListener<H> {
             match accepted {
                 Ok((stream, peer)) => self.limit.take(stream, peer, &tasks),
                 Err(error) => {
-                    warn!(%error, "a connection was not accepted");
+                    if let Some(held_back) = warnings.admit("not accepted", error.kind()) {
+                        warn!(%error, held_back, "a connection was not accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -1,6 +1,6 @@
 //! The tries of a create, until a server has answered or none is left.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -109,7 +109,9 @@ impl MeetingCreation {
                 }
                 TryOutcome::NotSent(ref server) | TryOutcome::Refused(ref server, _) => {
                     tries += usize::from(matches!(tried, TryOutcome::Refused(..)));
-                    info!(%server, "another server is tried for a create");
+                    if let Some(held_back) = self.ports.warnings.admit("second try", server) {
+                        info!(%server, held_back, "another server is tried for a create");
+                    }
                     self.ports.second_tries.inc();
                     server.clone()
                 }
@@ -180,7 +182,7 @@ impl MeetingCreation {
                 return TryOutcome::NotOurs(owner.server.id.clone());
             }
             Err(error) => {
-                warn!(server = %owner.server.id, %error, "a create of a known meeting has no answer");
+                self.warn("a create of a known meeting has no answer", &owner.server.id, &error);
                 return TryOutcome::Answered(self.unanswered(&error));
             }
         };
@@ -235,12 +237,14 @@ impl MeetingCreation {
         match self.ports.placement.confirm(&created).await {
             Ok(routed) => {
                 if !routed {
-                    info!(%server, "the meeting of a create is routed to another server by now");
+                    if let Some(held_back) = self.ports.warnings.admit("routed elsewhere", server) {
+                        info!(%server, held_back, "the meeting of a create is routed to another server by now");
+                    }
                 }
                 routed
             }
             Err(error) => {
-                warn!(%server, %error, "a create was not confirmed");
+                self.warn("a create was not confirmed", server, &error);
                 false
             }
         }
@@ -274,7 +278,7 @@ impl MeetingCreation {
             },
             // The request cannot be sent to any other server either.
             Err(error @ ServerCallError::NotSendable) => {
-                warn!(%error, "a create is abandoned");
+                self.warn("a create is abandoned", &server.id, &error);
                 self.abandon(server, AbandonCertainty::Definite).await;
                 TryOutcome::Answered(CallReply::unavailable())
             }
@@ -291,11 +295,11 @@ impl MeetingCreation {
                 TryOutcome::NotSent(server.id.clone())
             }
             Err(error) if self.brings_documents && self.is_listed(server) => {
-                warn!(server = %server.id, %error, "a create has no answer, and its meeting runs");
+                self.warn("a create has no answer, and its meeting runs", &server.id, &error);
                 TryOutcome::Answered(CallReply::unavailable())
             }
             Err(error) => {
-                warn!(server = %server.id, %error, "the outcome of a create is unknown");
+                self.warn("the outcome of a create is unknown", &server.id, &error);
                 self.abandon(server, AbandonCertainty::Unknown).await;
                 TryOutcome::Answered(self.unanswered(&error))
             }
@@ -307,7 +311,14 @@ impl MeetingCreation {
         let placement = &self.ports.placement;
         // If the report fails, polls resolve the pending record.
         if let Err(error) = placement.abandon(&self.key, &server.id, &self.token, certainty).await {
-            warn!(server = %server.id, %error, "a create was not abandoned");
+            self.warn("a create was not abandoned", &server.id, &error);
+        }
+    }
+
+    /// Logs a fault at a server, with pauses: one application can repeat its create without end.
+    fn warn(&self, fault: &'static str, server: &ServerId, error: impl Display) {
+        if let Some(held_back) = self.ports.warnings.admit(fault, server) {
+            warn!(%server, %error, held_back, "{fault}");
         }
     }
 
@@ -315,7 +326,7 @@ impl MeetingCreation {
     /// follows needs the internal id.
     async fn confirm(&self, server: &ServerId, created: &CreateReply) {
         let created = confirmation(&self.key, server, &self.token, created);
-        let confirm = confirm_placed(self.ports.placement.clone(), created);
+        let confirm = confirm_placed(self.ports.placement.clone(), self.ports.warnings.clone(), created);
         let confirmed = self.ports.tasks.spawn_short("confirm", confirm);
         let scope = self.request.meetings.scope();
         if looks_internal(&scope.scoped(self.key.meeting.as_str()).to_string()) {

@@ -72,7 +72,9 @@ impl MeetingCreation {
                 Err(error.refusal())
             }
             Err(_) => {
-                warn!("a meeting was not placed in time");
+                if let Some(held_back) = self.ports.warnings.admit("not placed in time", "") {
+                    warn!(held_back, "a meeting was not placed in time");
+                }
                 Err(Refusal::SERVER_UNAVAILABLE)
             }
         }

@@ -9,7 +9,7 @@ use usher_model::{
     meeting::MeetingKey,
     routing::{RouteState, ServerRoute},
 };
-use usher_runtime::tasks::TaskGroup;
+use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use crate::{
     control::{placement::PlacementClient, table_cell::TableCell},
@@ -31,6 +31,7 @@ pub(in crate::server) struct CreatePorts {
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
     pub(in crate::server) timeouts: CallTimeouts,
     pub(in crate::server) tasks: TaskGroup,
+    pub(in crate::server) warnings: RequestWarnings,
     /// Counts the creates that another server took.
     pub(in crate::server) second_tries: Counter,
 }

@@ -5,7 +5,7 @@ use usher_bbb::{
     parse::{ServerReply as Parsed, recordings},
 };
 use usher_model::id::ServerId;
-use usher_runtime::tasks::TaskGroup;
+use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::{
     change::change,
@@ -36,6 +36,7 @@ pub(in crate::server) struct RecordingCalls {
     pub(in crate::server) survey: FleetSurvey,
     pub(in crate::server) timeouts: CallTimeouts,
     pub(in crate::server) tasks: TaskGroup,
+    pub(in crate::server) warnings: RequestWarnings,
 }
 
 impl RecordingCalls {
@@ -45,19 +46,19 @@ impl RecordingCalls {
         request: VerifiedRequest,
         action: RecordingAction,
     ) -> CallReply {
-        let timeouts = self.timeouts;
+        let (timeouts, calls) = (self.timeouts, (&self.servers, &self.warnings));
         match action {
             RecordingAction::List => self.list(&request).await,
             RecordingAction::ReadTracks => {
-                text_tracks::get(&RecordingServers::of(&self.servers, &request), timeouts, &request).await
+                text_tracks::get(&RecordingServers::of(calls, &request), timeouts, &request).await
             }
-            RecordingAction::AddTrack => text_tracks::put(&self.servers, timeouts, request).await,
+            RecordingAction::AddTrack => text_tracks::put(calls, timeouts, request).await,
             RecordingAction::Change(kind) => {
                 // In a task of its own: if the client closes its connection, the change must not be made
                 // on a part of the servers only.
-                let servers = self.servers.clone();
+                let (servers, warnings) = (self.servers.clone(), self.warnings.clone());
                 let changed = self.tasks.spawn_short("change-recordings", async move {
-                    let servers = RecordingServers::of(&servers, &request);
+                    let servers = RecordingServers::of((&servers, &warnings), &request);
                     change(&servers, timeouts, &request, kind).await
                 });
                 changed.await.unwrap_or_else(|_| CallReply::unavailable())
@@ -66,7 +67,7 @@ impl RecordingCalls {
     }
 
     async fn list(&self, request: &VerifiedRequest) -> CallReply {
-        let servers = RecordingServers::of(&self.servers, request);
+        let servers = RecordingServers::of((&self.servers, &self.warnings), request);
         let survey = servers.list(&request.parameters, recordings_of(request), self.survey.deadline()).await;
         let size = survey.parts.iter().flat_map(|(_, pages)| pages).map(|page| page.text.len()).sum();
         let partial = if request.route.policy.partial_recordings {

@@ -15,6 +15,7 @@ use usher_model::{
     scope::TenantScope,
     server::Health,
 };
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use crate::{
     control::table::LiveTable,
@@ -44,6 +45,7 @@ pub(super) struct RecordingServers<'g> {
     calls: &'g ServerCalls,
     table: &'g LiveTable,
     caller: CallOrigin,
+    warnings: &'g RequestWarnings,
 }
 
 /// What an answer says about the list as a whole.
@@ -74,8 +76,11 @@ impl RecordingHolders {
 
 impl<'g> RecordingServers<'g> {
     /// Returns the servers of the table by which `request` was verified.
-    pub(super) fn of(calls: &'g ServerCalls, request: &'g VerifiedRequest) -> Self {
-        Self { calls, table: &request.table, caller: request.caller() }
+    pub(super) fn of(
+        (calls, warnings): (&'g ServerCalls, &'g RequestWarnings),
+        request: &'g VerifiedRequest,
+    ) -> Self {
+        Self { calls, table: &request.table, caller: request.caller(), warnings }
     }
 
     /// Returns the lists of the tenant's recordings that `parameters` select.
@@ -123,7 +128,12 @@ impl<'g> RecordingServers<'g> {
         match &answer {
             // A refusal has its own line, which a tenant cannot repeat at will.
             Ok(_) | Err(ServerCallError::Refused(_)) => {}
-            Err(error) => warn!(server = %server.id, call = call.name(), %error, "a server did not answer"),
+            Err(error) => {
+                let (server, call) = (&server.id, call.name());
+                if let Some(held_back) = self.warnings.admit(call, server) {
+                    warn!(%server, call, %error, held_back, "a server did not answer");
+                }
+            }
         }
         answer
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use usher_bbb::{query::ParameterEdit, reply::Refusal};
 use usher_model::routing::ServerRoute;
+use usher_runtime::repeated_warnings::RequestWarnings;
 
 use super::recording_servers::{RecordingServers, recordings_of};
 use crate::{
@@ -42,11 +43,11 @@ pub(super) async fn get(
 
 /// Sends subtitles or captions to a server that has the recording.
 pub(super) async fn put(
-    calls: &ServerCalls,
+    (calls, warnings): (&ServerCalls, &RequestWarnings),
     timeouts: CallTimeouts,
     mut request: VerifiedRequest,
 ) -> CallReply {
-    let servers = RecordingServers::of(calls, &request);
+    let servers = RecordingServers::of((calls, warnings), &request);
     let holders = match find(&servers, timeouts, &request, Refusal::no_recording_to_caption).await {
         Ok(holders) => holders,
         Err(reply) => return reply,
@@ -58,7 +59,7 @@ pub(super) async fn put(
         return CallReply::unavailable_to(request.call);
     };
     let deadline = Instant::now() + timeouts.upload;
-    let servers = RecordingServers::of(calls, &request);
+    let servers = RecordingServers::of((calls, warnings), &request);
     let answer = servers.call(server, request.call, &parameters(&request), upload, deadline).await;
     match answer {
         Ok(answer) => passed_on(&answer),
