@@ -26,7 +26,10 @@ use usher_bbb::{
     call::{ApiCall, CallStrategy},
     parse,
 };
-use usher_model::{id::ServerId, routing::ServerRoute};
+use usher_model::{
+    id::{ServerId, TenantId},
+    routing::ServerRoute,
+};
 use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarnings, telemetry};
 
 use refusal_warnings::RefusalWarnings;
@@ -40,7 +43,7 @@ pub use shared_reads::SharedReads;
 
 use crate::{
     core::{
-        admission::{ByteBudget, ByteHolder, ByteOwner, OverByteBudget, ServerLanes, ShedReason},
+        admission::{ByteBudget, ByteHolder, ByteOwner, OverByteBudget, ServerLane, ServerLanes, ShedReason},
         evidence::{CallOrigin, FailureKind},
         resign::OutgoingCall,
         server_refusal::ServerRefusal,
@@ -152,7 +155,7 @@ impl ServerClient {
         deadline: Instant,
     ) -> Result<ServerAnswer, ServerCallError> {
         let Some(_place) = self.budgets.lanes.enter(&server.id, call, &caller.tenant) else {
-            self.budgets.shed.count(ShedReason::ServerConcurrency);
+            self.count_busy();
             return Err(ServerCallError::ServerBusy);
         };
         let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
@@ -183,6 +186,17 @@ impl ServerClient {
             }
         }
         outcome
+    }
+
+    /// Returns the servers at which a tenant has as many calls under way as it may have, so that a further call
+    /// like `call` would be refused.
+    pub fn busy_for(&self, call: ApiCall, tenant: &TenantId) -> Vec<ServerId> {
+        self.budgets.lanes.full_for(ServerLane::of(call), tenant)
+    }
+
+    /// Counts a call that is refused because each of its servers is busy.
+    pub fn count_busy(&self) {
+        self.budgets.shed.count(ShedReason::ServerConcurrency);
     }
 
     /// Reports a failure that only the reader of the answer can see, such as a wrong secret.

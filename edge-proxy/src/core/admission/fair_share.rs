@@ -64,22 +64,23 @@ impl<K: Clone + Eq + Hash> FairShare<K> {
     /// Takes an amount for `owner`, whole and from one part; `None` if the owner may not have it now. The
     /// result has to be given back.
     pub fn take(&mut self, owner: &K, amount: u64, terms: ShareTerms) -> Option<SharePart> {
-        let has = self.parts.get(owner).copied().unwrap_or_default();
-        if has.sum().saturating_add(amount) > terms.most {
-            return None;
-        }
-        let taken = if has.assured.saturating_add(amount) <= terms.assured {
-            SharePart { assured: amount, common: 0 }
-        } else {
-            let free = terms.common.checked_sub(self.common_taken.saturating_add(amount))?;
-            if has.common.saturating_add(amount) > free {
-                return None;
-            }
-            SharePart { assured: 0, common: amount }
-        };
+        let taken = self.grant(owner, amount, terms)?;
         self.common_taken += taken.common;
         self.parts.entry(owner.clone()).or_default().add(taken);
         Some(taken)
+    }
+
+    /// Returns the parts from which `owner` may take an amount now; `None` if it may not.
+    pub fn grant(&self, owner: &K, amount: u64, terms: ShareTerms) -> Option<SharePart> {
+        let has = self.part(owner);
+        if has.sum().saturating_add(amount) > terms.most {
+            return None;
+        }
+        if has.assured.saturating_add(amount) <= terms.assured {
+            return Some(SharePart { assured: amount, common: 0 });
+        }
+        let free = terms.common.checked_sub(self.common_taken.saturating_add(amount))?;
+        (has.common.saturating_add(amount) <= free).then_some(SharePart { assured: 0, common: amount })
     }
 
     /// Gives back an amount that `owner` has taken.

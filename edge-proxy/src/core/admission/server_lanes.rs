@@ -63,8 +63,20 @@ impl ServerLanes {
         // Requests of all tenants wait for such a list: one tenant's crowd must not refuse it to the others.
         let is_shared = matches!(call.strategy(), CallStrategy::EveryServer(_));
         let owner = (!is_shared).then(|| tenant.clone());
+        self.pool(server, lane).hold(&owner, 1, self.terms(lane))
+    }
+
+    /// Returns the servers at which a tenant has no place for a further call of the lane now.
+    pub fn full_for(&self, lane: ServerLane, tenant: &TenantId) -> Vec<ServerId> {
+        let (owner, terms) = (Some(tenant.clone()), self.terms(lane));
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = pools.iter().filter(|((_, of), pool)| *of == lane && !pool.has_room(&owner, 1, terms));
+        full.map(|((server, _), _)| server.clone()).collect()
+    }
+
+    fn terms(&self, lane: ServerLane) -> ShareTerms {
         let common = if lane == ServerLane::Reads { self.reads } else { self.writes };
-        self.pool(server, lane).hold(&owner, 1, ShareTerms { assured: 0, common, most: u64::MAX })
+        ShareTerms { assured: 0, common, most: u64::MAX }
     }
 
     fn pool(&self, server: &ServerId, lane: ServerLane) -> SharePool<LaneOwner> {
@@ -102,6 +114,20 @@ mod tests {
         assert_eq!(fill(&lanes, "well", ApiCall::GetMeetingInfo, "crowd").len(), 50);
         drop(crowd);
         assert_eq!(fill(&lanes, "hung", ApiCall::GetRecordings, "crowd").len(), 50);
+    }
+
+    #[test]
+    fn the_servers_without_a_place_for_a_tenant_are_known() {
+        let lanes = ServerLanes::new(100, 20);
+        let full = |of: &str| lanes.full_for(ServerLane::Writes, &tenant(of));
+        assert_eq!(full("crowd"), []);
+        let crowd = fill(&lanes, "hung", ApiCall::Create, "crowd");
+        let _reads = fill(&lanes, "read", ApiCall::IsMeetingRunning, "crowd");
+        assert_eq!((full("crowd"), full("other")), (vec![server("hung")], vec![]));
+        let _others = fill(&lanes, "hung", ApiCall::Create, "other");
+        assert_eq!(full("other"), [server("hung")]);
+        drop(crowd);
+        assert_eq!(full("crowd"), []);
     }
 
     #[test]

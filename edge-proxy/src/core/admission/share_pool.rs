@@ -33,6 +33,11 @@ impl<K: Clone + Eq + Hash> SharePool<K> {
         Some(HeldShare { pool: self.clone(), owner: owner.clone(), taken })
     }
 
+    /// Returns whether `owner` may take an amount now.
+    pub fn has_room(&self, owner: &K, amount: u64, terms: ShareTerms) -> bool {
+        self.lock().grant(owner, amount, terms).is_some()
+    }
+
     /// Returns the amount that all owners hold.
     pub fn taken(&self) -> u64 {
         self.lock().taken()

@@ -41,6 +41,11 @@ impl ServerCalls {
         &self.compute
     }
 
+    /// Returns the client of the servers.
+    pub(in crate::server) fn upstream(&self) -> &ServerClient {
+        &self.upstream
+    }
+
     /// Returns the list of one server, which requests of all tenants share: the query is the same for all of
     /// them. Returns `None` if the server gives no list.
     pub(in crate::server) async fn list(

@@ -4,7 +4,7 @@ use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
 
 use super::crowd::{Crowd, cluster, crowd_call, is_served, shed};
-use crate::support::{Client, eventually, signed};
+use crate::support::{Client, Cluster, Heard, eventually, signed};
 
 #[tokio::test]
 async fn reads_that_wait_for_a_hung_server_take_half_of_its_places_and_no_more() {
@@ -46,4 +46,54 @@ async fn creates_of_a_crowd_at_a_hung_server_leave_places_for_others() {
     assert_eq!(crowd.further_answers(), 0);
     cluster.client.join("room").await.location();
     assert!(cluster.client.call("getMeetings", "").await.is_success());
+}
+
+/// Returns the numbers of placements and of abandoned ones.
+fn placements(cluster: &Cluster) -> (usize, usize) {
+    let heard = cluster.plane.heard();
+    let placed = heard.iter().filter(|heard| matches!(heard, Heard::Placed { .. })).count();
+    let abandoned = heard.iter().filter(|heard| matches!(heard, Heard::Abandoned { .. })).count();
+    (placed, abandoned)
+}
+
+#[tokio::test]
+async fn no_create_is_placed_on_a_server_that_has_no_place_for_it() {
+    let cluster = cluster(2, |_| {}).await;
+    let home = cluster.home("room");
+    let hang = SimFault::new(FaultKind::Hang).on(ApiCall::Create);
+    cluster.sims[home].faults().set(hang.clone()).await;
+    // One after the other, so that the other server has places for all that it gets.
+    let of = |size: usize, begin: &'static str| {
+        Crowd::of(&cluster, size, "create", move |number| format!("meetingID={begin}-{number}&name=Room"))
+    };
+    let mut crowds = Vec::new();
+    for (size, begin, answered) in [(100, "first", 50), (60, "second", 60 - (64 - 50))] {
+        let mut crowd = of(size, begin);
+        for _ in 0..answered {
+            let answer = crowd.answers.recv().await.expect("is answered");
+            assert!(answer.is_success(), "{answer:?}");
+        }
+        crowds.push(crowd);
+    }
+    let (placed, abandoned) = placements(&cluster);
+    for number in 0..5 {
+        let created = crowd_call(&cluster, "create", &format!("meetingID=late-{number}&name=Room")).await;
+        assert!(created.is_success(), "{created:?}");
+    }
+    assert_eq!(placements(&cluster), (placed + 5, abandoned), "each is placed once, on the other server");
+    cluster.sims[1 - home].faults().set(hang).await;
+    let mut more = of(80, "more");
+    more.is_refused(80 - 64).await;
+    let ((placed, abandoned), before) = (placements(&cluster), shed(&cluster, "server_concurrency"));
+    for number in 0..5 {
+        let query = format!("meetingID=last-{number}&name=Room");
+        assert!(crowd_call(&cluster, "create", &query).await.is_retryable());
+    }
+    assert_eq!(placements(&cluster), (placed, abandoned), "no control plane is asked");
+    assert_eq!(shed(&cluster, "server_concurrency") - before, 5.0);
+    // The other tenant has its places, and an id that exists is not refused for it.
+    let other = Client::new(cluster.client.address);
+    let waiting = tokio::spawn(async move { other.call("create", "meetingID=other&name=Room").await });
+    eventually("another tenant's create is placed", async || placements(&cluster).0 == placed + 1).await;
+    waiting.abort();
 }

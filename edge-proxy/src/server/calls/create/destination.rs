@@ -3,7 +3,12 @@
 use tokio::time::Instant;
 use tracing::warn;
 use usher_bbb::{call::ApiCall, query::encode, reply::Refusal};
-use usher_model::{id::ServerId, routing::ServerRoute, voice::VoiceBridge};
+use usher_model::{
+    id::ServerId,
+    routing::ServerRoute,
+    server::{AdminState, Health},
+    voice::VoiceBridge,
+};
 
 use super::meeting_creation::MeetingCreation;
 use crate::{
@@ -59,6 +64,7 @@ impl MeetingCreation {
 
     /// Requests a server from a control plane.
     async fn place(&self, excluded: &[ServerId]) -> Result<PlacedMeeting, Refusal> {
+        let excluded = &self.with_busy(excluded)?;
         let placing = self.ports.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
         match tokio::time::timeout_at(self.deadline, placing).await {
             Ok(Ok(placed)) => {
@@ -78,6 +84,34 @@ impl MeetingCreation {
                 Err(Refusal::SERVER_UNAVAILABLE)
             }
         }
+    }
+
+    /// Returns the servers that are no destination: those in `excluded`, and those at which the tenant has no place
+    /// for a further create. A record there would be written, and take a place of the server's, only to be removed.
+    ///
+    /// # Errors
+    /// Returns the retryable refusal if no server is left.
+    fn with_busy(&self, excluded: &[ServerId]) -> Result<Vec<ServerId>, Refusal> {
+        let mut excluded = excluded.to_vec();
+        let upstream = self.ports.servers.upstream();
+        let busy = upstream.busy_for(ApiCall::Create, &self.key.tenant);
+        // A breakout room goes to the server of its parent and nowhere else.
+        if busy.is_empty() || self.is_room() {
+            return Ok(excluded);
+        }
+        let servers = self.request.table.servers();
+        let takes = |server: &ServerRoute| {
+            server.admin == AdminState::Enabled
+                && server.health == Health::Online
+                && !excluded.contains(&server.id)
+        };
+        let mut left = servers.iter().filter(|server| takes(server)).peekable();
+        if left.peek().is_some() && left.all(|server| busy.contains(&server.id)) {
+            upstream.count_busy();
+            return Err(Refusal::SERVER_UNAVAILABLE);
+        }
+        excluded.extend(busy);
+        Ok(excluded)
     }
 
     /// Returns the owner if the create is to go to it, `Some(None)` if the meeting is to be placed again, and
