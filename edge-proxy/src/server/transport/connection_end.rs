@@ -2,12 +2,15 @@
 
 use std::{
     pin::{Pin, pin},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::poll;
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Sleep, sleep_until},
+};
 use usher_runtime::clock;
 
 use super::{
@@ -66,18 +69,14 @@ where
                 continue;
             }
         };
-        timer.as_mut().reset(next_look.into());
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return Ok(ended.map(|()| Http1End::Ended)?),
-            _ = phase.changed() => {}
-            () = timer.as_mut() => {}
+        if has_ended(connection.as_mut(), phase, timer.as_mut(), next_look).await? {
+            return Ok(Http1End::Ended);
         }
     }
 }
 
 /// Returns whether a connection in `state` has been idle for long, with nothing left to send.
-fn may_rest(activity: &ConnectionActivity, state: ConnectionState, now: std::time::Instant) -> bool {
+fn may_rest(activity: &ConnectionActivity, state: ConnectionState, now: Instant) -> bool {
     let idle = state.served && !state.busy && !state.begun && state.closing.is_none();
     idle && now >= state.since + REST_AFTER && !activity.is_unwritten() && !activity.is_refused()
 }
@@ -119,13 +118,29 @@ where
                 continue;
             }
         };
-        timer.as_mut().reset(next_look.into());
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return Ok(ended?),
-            _ = phase.changed() => {}
-            () = timer.as_mut() => {}
+        if has_ended(connection.as_mut(), phase, timer.as_mut(), next_look).await? {
+            return Ok(());
         }
+    }
+}
+
+/// Serves a connection until its end, or until it has to be examined again: at a new phase, or at `next_look`.
+/// Returns whether it has ended.
+async fn has_ended<C>(
+    connection: Pin<&mut C>,
+    phase: &mut watch::Receiver<ListenerPhase>,
+    mut timer: Pin<&mut Sleep>,
+    next_look: Instant,
+) -> Result<bool, ConnectionError>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    timer.as_mut().reset(next_look.into());
+    tokio::select! {
+        biased;
+        ended = connection => Ok(ended.map(|()| true)?),
+        _ = phase.changed() => Ok(false),
+        () = timer => Ok(false),
     }
 }
 
