@@ -19,6 +19,7 @@ const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 /// Flags of `HEADERS`.
@@ -69,18 +70,55 @@ async fn silent(cluster: &Cluster, bytes: Vec<u8>, pings: bool) -> Duration {
     }
 }
 
-/// Returns the error codes of the `GOAWAY` frames among frames.
-fn codes(mut frames: &[u8]) -> Vec<u32> {
-    let mut codes = Vec::new();
-    while let [a, b, c, kind, _, _, _, _, _, after @ ..] = frames {
+/// Returns the kinds and payloads of the whole frames at the beginning of `bytes`.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
+    while let [a, b, c, kind, _, _, _, _, _, after @ ..] = bytes {
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
         let Some((payload, next)) = after.split_at_checked(length) else { break };
-        if let (GOAWAY, [_, _, _, _, code @ ..]) = (*kind, payload) {
-            codes.push(u32::from_be_bytes(code[..4].try_into().expect("has four bytes")));
-        }
-        frames = next;
+        frames.push((*kind, payload));
+        bytes = next;
     }
-    codes
+    frames
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// Returns the error codes of the `GOAWAY` frames among frames.
+fn codes(bytes: &[u8]) -> Vec<u32> {
+    let ends = frames(bytes).into_iter().filter(|(kind, _)| *kind == GOAWAY);
+    ends.map(|(_, payload)| number(&payload[4..8])).collect()
+}
+
+/// The limits that an edge announces bound the memory that one client can occupy by what it sends.
+#[tokio::test]
+async fn an_http2_client_may_send_little_that_is_not_read_yet() {
+    /// The window of a connection in which no other one was announced (RFC 9113, 6.9.2).
+    const FIRST_WINDOW: u32 = 65_535;
+    let cluster = Cluster::start_with(0, |settings| settings.edge.max_head = 16 << 10).await;
+    let mut stream = TcpStream::connect(cluster.edge.api_addr()).await.expect("is accepted");
+    stream.write_all(&begun()).await.expect("is open");
+    let mut heard = Vec::new();
+    let reading = async {
+        while !frames(&heard).iter().any(|(kind, _)| *kind == WINDOW_UPDATE) {
+            assert!(stream.read_buf(&mut heard).await.expect("is no reset") > 0, "ended early");
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("it announces its limits");
+    let heard = frames(&heard);
+    let of = |kind: u8| heard.iter().filter(move |(of, _)| *of == kind).map(|(_, payload)| *payload);
+    let announced: Vec<(u32, u32)> = of(SETTINGS)
+        .flat_map(|all| all.chunks(6))
+        .map(|one| (number(&one[..2]), number(&one[2..])))
+        .collect();
+    // Requests at a time, the window of a request, the largest frame, the largest head (RFC 9113, 6.5.2).
+    for (name, limit) in [(3, 256), (4, 128 << 10), (5, 16 << 10), (6, 4 * (16 << 10))] {
+        assert!(announced.contains(&(name, limit)), "{name}: {announced:?}");
+    }
+    let more: u32 = of(WINDOW_UPDATE).map(number).sum();
+    assert_eq!(FIRST_WINDOW + more, 256 << 10, "of the whole connection");
 }
 
 /// F13: a silent HTTP/2 client holds its connection no longer than a silent HTTP/1 client.

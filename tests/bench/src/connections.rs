@@ -26,6 +26,10 @@ pub(crate) fn measure(plan: &BenchPlan, runtime: &Runtime, report: &mut BenchRep
     let edge = edge_program::start(routes.address, &patient)?;
     runtime.block_on(idle::plain(plan, &edge, report))?;
     drop(edge);
+    // Another edge: one that has closed connections has memory to spare.
+    let edge = edge_program::start(routes.address, &patient)?;
+    runtime.block_on(idle::http2(plan, &edge, report))?;
+    drop(edge);
 
     let certificate = BenchCertificate::make()?;
     let paths = certificate.paths();

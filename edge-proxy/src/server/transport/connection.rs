@@ -36,6 +36,14 @@ const HTTP2_RESETS: usize = 20;
 const HTTP2_FAULTS: usize = 64;
 /// Most bytes of answers that one HTTP/2 request has waiting in the protocol's own buffer.
 const HTTP2_SEND_BUFFER: usize = 64 << 10;
+/// Most bytes of one body that an HTTP/2 client may send before the edge reads them, which it does as fast as it passes
+/// the body on. hyper's own default of 1 MiB is meant for few connections.
+const HTTP2_STREAM_WINDOW: u32 = 128 << 10;
+/// Most such bytes of all requests of one connection: a body that is not read leaves room for others.
+const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
+/// Largest frame that an HTTP/2 client may send, bytes: the least that the protocol allows, because the buffer of a
+/// connection keeps the size of its largest frame.
+const HTTP2_FRAME: u32 = 16 << 10;
 /// Largest HTTP/2 head that hyper accepts, as a multiple of the largest that is served. A head between
 /// the two is refused in the handler's words, a larger one by the protocol.
 const HTTP2_HEADS: usize = 4;
@@ -221,6 +229,9 @@ impl<H: RequestHandler> ClientConnection<H> {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(heads).unwrap_or(u32::MAX))
             .max_concurrent_streams(HTTP2_STREAMS)
+            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .max_frame_size(HTTP2_FRAME)
             .max_pending_accept_reset_streams(HTTP2_RESETS)
             .max_local_error_reset_streams(HTTP2_FAULTS)
             .max_send_buf_size(HTTP2_SEND_BUFFER)

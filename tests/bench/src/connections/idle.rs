@@ -28,8 +28,15 @@ const FROM_ONE_ADDRESS: usize = 5_000;
 const OTHER_DESCRIPTORS: u64 = 500;
 /// Part of the connections that are made over TLS: each costs the bench a handshake too.
 const SECURED_PART: usize = 10;
+/// Part of the connections that speak HTTP/2.
+const HTTP2_PART: usize = 10;
 /// The largest memory of an idle connection, bytes.
 const MEMORY_GOAL: f64 = 12.0 * 1024.0;
+/// The largest memory of an idle connection of HTTP/2, bytes: its library keeps the buffers of a connection.
+const HTTP2_MEMORY_GOAL: f64 = 32.0 * 1024.0;
+/// The beginning of an HTTP/2 connection, empty settings, and a `GET` of `/bigbluebutton/api` (RFC 9113).
+const HTTP2_REQUEST: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\
+    \x00\x00\x19\x01\x05\x00\x00\x00\x01\x82\x86\x04\x12/bigbluebutton/api\x01\x01x";
 /// The time in which the memory of an edge must not change to count, and the longest wait for it.
 const SETTLED: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -48,9 +55,28 @@ pub(super) async fn plain(plan: &BenchPlan, edge: &RunningProgram, report: &mut 
     all_open(edge, count).await?;
     report.rows.push(row("", count, before, settled(edge).await?, "before its first request"));
     for connection in &mut connections {
-        ask(connection).await?;
+        ask(connection, REQUEST).await?;
     }
     report.rows.push(row("", count, before, settled(edge).await?, "after a request"));
+    Ok(())
+}
+
+/// Measures connections of HTTP/2 without TLS, after a request.
+pub(super) async fn http2(plan: &BenchPlan, edge: &RunningProgram, report: &mut BenchReport) -> Result<()> {
+    let count = (affordable(plan.idle_connections) / HTTP2_PART).max(1);
+    ask(&mut open(0, edge.address("listen")).await?, HTTP2_REQUEST).await?;
+    let before = settled(edge).await?;
+    let mut connections = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut connection = open(number, edge.address("listen")).await?;
+        ask(&mut connection, HTTP2_REQUEST).await?;
+        connections.push(connection);
+    }
+    all_open(edge, count).await?;
+    let each = settled(edge).await?.saturating_sub(before) as f64 / count as f64;
+    let text = format!("idle connection of HTTP/2, each of {count} after a request");
+    let bound = GoalBound::AtMost(HTTP2_MEMORY_GOAL);
+    report.rows.push(ReportRow::figure(text, each, " B").with_goal("resident bytes", each, bound));
     Ok(())
 }
 
@@ -97,8 +123,8 @@ async fn open(number: usize, to: SocketAddr) -> Result<TcpStream> {
     socket.connect(to).await.context("open an idle connection")
 }
 
-async fn ask(connection: &mut TcpStream) -> Result<()> {
-    connection.write_all(REQUEST).await?;
+async fn ask(connection: &mut TcpStream, request: &[u8]) -> Result<()> {
+    connection.write_all(request).await?;
     let mut answer = Vec::new();
     while !answer.trim_ascii_end().ends_with(b"</response>") {
         ensure!(connection.read_buf(&mut answer).await? > 0, "the edge closed an idle connection");
@@ -109,7 +135,7 @@ async fn ask(connection: &mut TcpStream) -> Result<()> {
 /// Sends some requests, so that the memory that the first ones take is not counted.
 async fn warm_up(edge: &RunningProgram) -> Result<()> {
     for number in 0..32 {
-        ask(&mut open(number, edge.address("listen")).await?).await?;
+        ask(&mut open(number, edge.address("listen")).await?, REQUEST).await?;
     }
     Ok(())
 }
