@@ -21,31 +21,6 @@ pub struct FileCircle {
     pub dependencies: Vec<(String, String)>,
 }
 
-impl FileCircle {
-    /// Returns whether the circle is a module file and files below it, and those below it form no
-    /// circle without the module file.
-    pub fn is_one_module(&self) -> bool {
-        self.files.iter().any(|file| {
-            let below = format!("{}/", file.trim_end_matches(".rs"));
-            let is_family = self.files.iter().all(|other| other == file || other.starts_with(&below));
-            is_family && !self.has_circle_without(file)
-        })
-    }
-
-    fn has_circle_without(&self, file: &str) -> bool {
-        let mut rest: Vec<&String> = self.files.iter().filter(|other| *other != file).collect();
-        loop {
-            let depends =
-                |from: &String| self.dependencies.iter().any(|(a, b)| a == from && rest.contains(&b));
-            let (kept, ends): (Vec<_>, Vec<_>) = rest.iter().partition(|from| depends(from));
-            if ends.is_empty() {
-                return !kept.is_empty();
-            }
-            rest = kept;
-        }
-    }
-}
-
 /// Returns the circles of one crate, given the path from the crate's `src` and the text of each of
 /// its files outside tests.
 pub fn circles(files: &[(String, &str)]) -> Vec<FileCircle> {
@@ -137,13 +112,9 @@ fn module_path(path: &str) -> ModulePath {
 mod tests {
     use super::*;
 
-    fn found_in(files: &[(&str, &str)]) -> Vec<FileCircle> {
-        let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), *text)).collect();
-        circles(&files)
-    }
-
     fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
-        found_in(files).into_iter().map(|circle| circle.files).collect()
+        let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), *text)).collect();
+        circles(&files).into_iter().map(|circle| circle.files).collect()
     }
 
     #[test]
@@ -177,23 +148,30 @@ mod tests {
     }
 
     #[test]
-    fn a_module_and_its_children_are_one_unless_the_children_form_a_circle() {
+    fn a_module_and_a_child_that_takes_its_items_are_a_circle() {
         let door = "mod inner; mod other; pub struct Shared; fn f() -> Item { inner::make(); other::make() }";
-        let found = found_in(&[
+        let found = circles_of(&[
             ("lib.rs", "mod door;"),
             ("door.rs", door),
             ("door/inner.rs", "use super::{Shared, other}; pub fn make() { other::make() }"),
             ("door/other.rs", "use super::Shared; pub fn make() {}"),
         ]);
-        assert_eq!(found.iter().map(|circle| circle.files.len()).collect::<Vec<_>>(), [3]);
-        assert!(found[0].is_one_module());
-        let found = found_in(&[
+        assert_eq!(found, [["door.rs", "door/inner.rs", "door/other.rs"]]);
+        let found = circles_of(&[
             ("lib.rs", "mod door;"),
             ("door.rs", door),
             ("door/inner.rs", "use super::{Shared, other}; pub fn make() { other::make() }"),
             ("door/other.rs", "use super::Shared; pub fn make() { super::inner::make() }"),
         ]);
-        assert!(!found[0].is_one_module());
+        assert_eq!(found, [["door.rs", "door/inner.rs", "door/other.rs"]]);
+        let found = circles_of(&[
+            ("lib.rs", "mod door;"),
+            ("door.rs", "mod inner; mod other; mod shared; fn f() { inner::make(); other::make() }"),
+            ("door/inner.rs", "use super::{shared::Shared, other}; pub fn make() { other::make() }"),
+            ("door/other.rs", "use super::shared::Shared; pub fn make() {}"),
+            ("door/shared.rs", "pub struct Shared;"),
+        ]);
+        assert_eq!(found, [[""; 0]; 0]);
     }
 
     #[test]

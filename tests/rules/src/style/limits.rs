@@ -90,15 +90,12 @@ pub const CIRCLES: &[(&[&str], &str)] = &[(
     "a delta is the difference of two tables, and a table is built by applying deltas",
 )];
 
-/// Returns whether a circle may stay: it is one of [`CIRCLES`], or it is one module, a file and its
-/// children, whose children form no circle without the file. Such a module is one subject, and from
-/// outside it depends on others in one way.
+/// Returns whether a circle may stay: it is one of [`CIRCLES`].
 pub fn is_allowed_circle(circle: &FileCircle) -> bool {
-    let is_listed = CIRCLES.iter().any(|(ends, _)| {
+    CIRCLES.iter().any(|(ends, _)| {
         circle.files.len() == ends.len()
             && circle.files.iter().all(|file| ends.iter().any(|end| file.ends_with(end)))
-    });
-    is_listed || circle.is_one_module()
+    })
 }
 
 /// Returns the number of names that more than one type has, those of [`SHARED_NAMES`] left out.

@@ -87,11 +87,7 @@ fn shared_names(survey: &StyleSurvey, prefix: &str) -> String {
 fn circles(figures: &StyleFigures, prefix: &str) -> String {
     let mut text = String::from("\ncircles of files:\n");
     for circle in figures.circles.iter().filter(|circle| circle.files[0].starts_with(prefix)) {
-        let note = match (circle.is_one_module(), is_allowed_circle(circle)) {
-            (true, _) => " (allowed: one module and its children)",
-            (false, true) => " (allowed)",
-            (false, false) => "",
-        };
+        let note = if is_allowed_circle(circle) { " (allowed)" } else { "" };
         let _ = writeln!(text, "  {} files{note}", circle.files.len());
         for (from, to) in &circle.dependencies {
             let _ = writeln!(text, "    {from} -> {to}");
