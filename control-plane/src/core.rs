@@ -3,7 +3,7 @@
 //! [`fleet`] is the fold of the store's history, and every module below reads it: [`health`] judges
 //! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests and
 //! polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] gives the times to
-//! lead, and [`poll_schedule`] the times to poll. Time comes in as [`now::Now`].
+//! lead, [`poll_schedule`] the times to poll, and [`member_choice`] the member of the store to call. Time comes in as [`now::Now`].
 
 pub(in crate::core) mod draft;
 pub mod drift;
@@ -15,6 +15,7 @@ pub(in crate::core) mod instance;
 pub mod lease;
 pub mod lifecycle;
 pub mod load;
+pub mod member_choice;
 pub mod now;
 pub mod persisted_age;
 pub mod placement;

@@ -21,12 +21,12 @@ use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{
-    endpoint_pool::{EndpointPool, Repeatability},
+    endpoint_pool::EndpointPool,
     key_space::{KeySpace, number, revision},
     listing_pages::{ListingPages, PageRead},
 };
 use super::keys;
-use crate::core::upkeep::StoreSpace;
+use crate::core::{member_choice::CallKind, upkeep::StoreSpace};
 use crate::ports::{
     ChangeBatch, LeaderLease, Store, StoreError, StoreListing, StoreTxn, TxnVerdict, WatchError,
 };
@@ -60,18 +60,18 @@ impl EtcdStore {
         Ok(Self { pool: Arc::new(pool), space: KeySpace::new(&settings.prefix) })
     }
 
-    async fn get(&self, from: &[u8], options: GetOptions) -> Result<GetResponse, StoreError> {
+    async fn get(&self, kind: CallKind, from: &[u8], options: GetOptions) -> Result<GetResponse, StoreError> {
         let get = |client: Client| {
             let (from, options) = (from.to_vec(), options.clone());
             async move { client.kv_client().max_decoding_message_size(ANSWER).get(from, Some(options)).await }
         };
-        self.pool.call(Repeatability::Safe, get).await
+        self.pool.call(kind, get).await
     }
 
     /// Returns the header of a linearizable read: the store's revision and its cluster.
     async fn header(&self) -> Result<(u64, u64), StoreError> {
-        let read =
-            self.get(self.space.full(keys::META).as_bytes(), GetOptions::new().with_count_only()).await?;
+        let (meta, counted) = (self.space.full(keys::META), GetOptions::new().with_count_only());
+        let read = self.get(CallKind::Read, meta.as_bytes(), counted).await?;
         let header = read.header().ok_or_else(|| StoreError::Unavailable("no header".into()))?;
         Ok((number(header.revision()), header.cluster_id()))
     }
@@ -85,7 +85,7 @@ impl EtcdStore {
             let limit = i64::try_from(pages.limit).unwrap_or(i64::MAX);
             let page = GetOptions::new().with_range(pages.until.clone()).with_limit(limit);
             let page = at.map_or_else(|| page.clone(), |at| page.clone().with_revision(revision(at)));
-            let mut found = match self.get(&pages.from, page).await {
+            let mut found = match self.get(CallKind::Long, &pages.from, page).await {
                 Ok(found) => found,
                 Err(StoreError::Rejected(_)) if at.is_some() => return Ok(None),
                 Err(StoreError::Unavailable(_)) if pages.shrink() => continue,
@@ -138,7 +138,7 @@ impl Store for EtcdStore {
                 let request = request.clone();
                 async move { client.kv_client().txn(request).await }
             };
-            let decided = match self.pool.call(Repeatability::Never, send).await {
+            let decided = match self.pool.call(CallKind::Write, send).await {
                 Ok(response) => txn::verdicts(run.len(), &response),
                 Err(error) => Err(error),
             };
@@ -155,7 +155,7 @@ impl Store for EtcdStore {
     async fn compact(&self, revision: u64) -> Result<(), StoreError> {
         let at = key_space::revision(revision);
         let forget = |client: Client| async move { client.kv_client().compact(at, None).await };
-        match self.pool.call(Repeatability::Safe, forget).await {
+        match self.pool.call(CallKind::Long, forget).await {
             // Another program compacted, or this call did and its answer was lost.
             Err(StoreError::Rejected(why)) if why.contains(COMPACTED) => Ok(()),
             forgotten => forgotten.map(drop),
@@ -164,7 +164,7 @@ impl Store for EtcdStore {
 
     async fn space(&self) -> Result<StoreSpace, StoreError> {
         let request = |client: Client| async move { client.maintenance_client().status().await };
-        let status = self.pool.call(Repeatability::Safe, request).await?;
+        let status = self.pool.call(CallKind::Read, request).await?;
         let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
         let (taken, in_use) = (bytes(status.db_size()), bytes(status.raft_used_db_size()));
         // etcd before 3.6 does not report its quota; its default is the best guess.

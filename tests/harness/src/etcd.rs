@@ -124,6 +124,24 @@ impl EtcdCluster {
         .await
     }
 
+    /// Makes a node the leader of the cluster.
+    ///
+    /// # Errors
+    /// The node does not lead in time.
+    pub async fn make_leader(&self, index: usize) -> Result<()> {
+        wait::until("the node to lead", || async {
+            let leader = self.leader().await?;
+            if leader == index {
+                return Ok(());
+            }
+            let status = self.client(index).await?.status().await?;
+            let id = status.header().context("a header")?.member_id();
+            self.client(leader).await?.maintenance_client().move_leader(id).await?;
+            bail!("the leadership is under way to it")
+        })
+        .await
+    }
+
     /// Compacts the history before the current revision, and returns that revision.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
@@ -37,6 +38,8 @@ pub struct LoadHistory {
     pub refused: usize,
     /// Answers that must never occur.
     pub wrong: Vec<String>,
+    /// The times from each create to its answer, of any outcome.
+    pub create_times: Vec<Duration>,
 }
 
 /// The result of one request.
@@ -81,6 +84,7 @@ impl MeetingLoad {
             sum.retryable.extend(history.retryable);
             sum.refused += history.refused;
             sum.wrong.extend(history.wrong);
+            sum.create_times.extend(history.create_times);
         }
         sum
     }
@@ -99,7 +103,10 @@ impl MeetingLoad {
     async fn turn(&self, worker: usize, turn: usize, history: &mut LoadHistory) {
         let id = format!("{}-{worker}-{turn}", self.name);
         let query = format!("name=Room&meetingID={id}&attendeePW=ap&moderatorPW=mp");
-        match self.send(worker + turn, "create", &query, history).await {
+        let sent = Instant::now();
+        let created = self.send(worker + turn, "create", &query, history).await;
+        history.create_times.push(sent.elapsed());
+        match created {
             RequestResult::Answered(answer) if answer.is_success() => {
                 self.created.fetch_add(1, Ordering::Relaxed);
                 let internal = answer.text("internalMeetingID").unwrap_or_default().to_owned();
@@ -171,6 +178,14 @@ fn was_refused(error: &anyhow::Error) -> bool {
 }
 
 impl LoadHistory {
+    /// Returns the time within which 99 of 100 creates were answered.
+    pub fn create_p99(&self) -> Duration {
+        let mut times = self.create_times.clone();
+        times.sort_unstable();
+        let at = (times.len() * 99).div_ceil(100).saturating_sub(1);
+        times.get(at).copied().unwrap_or_default()
+    }
+
     /// Checks the invariant at rest: every acknowledged meeting is on exactly one server, as the
     /// acknowledged instance, every edge sends its users there, and no other id is on two servers.
     ///

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use usher_model::revision::FencingToken;
 
 use super::{
-    endpoint_pool::{EndpointPool, Repeatability},
+    endpoint_pool::EndpointPool,
     key_space::{KeySpace, end_of, number},
     watch::watch,
 };
 use crate::{
+    core::member_choice::CallKind,
     ports::{LeaderLease, StoreEntry, StoreError},
     store::keys,
 };
@@ -53,7 +54,7 @@ pub(super) async fn candidates(
         let prefix = prefix.clone();
         async move { client.kv_client().get(prefix, Some(options)).await }
     };
-    let mut response = pool.call(Repeatability::Safe, get).await?;
+    let mut response = pool.call(CallKind::Read, get).await?;
     let at = response.header().map(|header| number(header.revision())).unwrap_or_default();
     Ok((response.take_kvs().into_iter().map(|pair| space.entry(pair)).collect(), at))
 }
@@ -78,7 +79,7 @@ impl EtcdLease {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         let grant =
             |client: etcd_client::Client| async move { client.lease_client().grant(seconds, None).await };
-        let granted = pool.call(Repeatability::Safe, grant).await?;
+        let granted = pool.call(CallKind::Long, grant).await?;
         let (id, ttl) = (granted.id(), Duration::from_secs(number(granted.ttl())));
         let key = space.full(&format!("{}{id:016x}", keys::ELECTION));
         // The key belongs to this lease only, so a second attempt finds the key that the first one
@@ -90,7 +91,7 @@ impl EtcdLease {
                 .or_else([TxnOp::get(key.as_str(), None)]);
             async move { client.kv_client().txn(txn).await }
         };
-        let entered = pool.call(Repeatability::Safe, put).await?;
+        let entered = pool.call(CallKind::Long, put).await?;
         let created = if entered.succeeded() {
             entered.header().map(etcd_client::ResponseHeader::revision)
         } else {
@@ -141,12 +142,12 @@ impl LeaderLease for EtcdLease {
         let limit = self.pool.timeout().min(self.ttl / 2);
         let renew =
             |client: etcd_client::Client| async move { client.lease_client().keep_alive(id).await.map(drop) };
-        self.pool.call_within(limit, Repeatability::Safe, renew).await?;
+        self.pool.call_within(limit, CallKind::Read, renew).await?;
         // A lease outlives its key if another program deletes the key. Every fenced write is
         // refused then, so the candidate must not go on leading.
         let key = self.token.key.as_str();
         let get = |client: etcd_client::Client| async move { client.kv_client().get(key, None).await };
-        let found = self.pool.call_within(limit, Repeatability::Safe, get).await?;
+        let found = self.pool.call_within(limit, CallKind::Read, get).await?.answer;
         let created = found.kvs().first().map(|pair| number(pair.create_revision()));
         if created == Some(self.token.create_revision) {
             Ok(self.ttl)
@@ -159,7 +160,7 @@ impl LeaderLease for EtcdLease {
         let id = self.id;
         let revoke =
             |client: etcd_client::Client| async move { client.lease_client().revoke(id).await.map(drop) };
-        match self.pool.call(Repeatability::Safe, revoke).await {
+        match self.pool.call(CallKind::Long, revoke).await {
             // The lease ran out before.
             Err(StoreError::Rejected(_)) => Ok(()),
             done => done,

@@ -1,39 +1,38 @@
-//! One channel for each endpoint, and the choice of a working one.
+//! One channel for each endpoint, and the calls to them.
 //!
-//! etcd-client spreads calls over dead endpoints too, so this pool chooses: calls go to the
-//! preferred endpoint until it fails. A call that is certainly not done is repeated at the next
-//! endpoint until the deadline; an election of etcd's own is therefore a pause and not an error.
+//! etcd-client spreads calls over dead endpoints too, so this pool chooses by
+//! [`MemberChoice`]. A call that is certainly not done is repeated at the next endpoint until the
+//! deadline; an election of etcd's own is therefore a pause and not an error. A read whose endpoint
+//! is silent for a moment goes to a second one as well. A write is sent to one endpoint at a time;
+//! if its answer is lost, the caller soon learns it and reads back at another endpoint.
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use etcd_client::{Client, ConnectOptions, Error};
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
-    sync::OnceCell,
+    sync::{OnceCell, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 use tracing::debug;
+use usher_runtime::clock;
 
 use super::call_failure::{CallFailure, classify};
-use crate::ports::StoreError;
+use crate::{
+    core::member_choice::{AttemptTimes, CallKind, MemberChoice},
+    ports::StoreError,
+};
 
 /// Pause after every endpoint failed once.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Number of attempts that fit into the deadline of a repeatable call.
-const TRIES: u32 = 3;
-
-/// The effect of a second attempt after the answer to a call was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeatability {
-    /// The call has the same effect once or twice.
-    Safe,
-    /// The call might take effect twice.
-    Never,
-}
+/// Largest number of attempts of one read under way at a time. More would load a cluster that is
+/// slow as a whole.
+const UNDER_WAY: usize = 2;
 
 struct Endpoint {
     url: String,
@@ -41,6 +40,8 @@ struct Endpoint {
     /// The client is made at the first call: with a user, the client requests a token, and etcd may
     /// still be starting.
     client: OnceCell<Client>,
+    /// Number of failed calls; a watch on this endpoint checks its connection when it grows.
+    failures: watch::Sender<u64>,
 }
 
 impl Endpoint {
@@ -50,26 +51,42 @@ impl Endpoint {
     }
 }
 
+/// The answer to a call, with the endpoint that gave it.
+pub(super) struct EndpointAnswer<T> {
+    /// Index of the endpoint.
+    pub(super) endpoint: usize,
+    /// Content of the answer.
+    pub(super) answer: T,
+}
+
 /// The endpoints of one cluster.
 pub(super) struct EndpointPool {
     endpoints: Vec<Endpoint>,
-    preferred: AtomicUsize,
+    choice: Mutex<MemberChoice>,
     timeout: Duration,
 }
 
 impl EndpointPool {
     /// Takes at least one endpoint and calls none yet. `timeout` bounds each call.
     pub(super) fn new(endpoints: Vec<(String, ConnectOptions)>, timeout: Duration) -> Self {
-        let endpoint = |(url, options)| Endpoint { url, options, client: OnceCell::new() };
-        Self {
-            endpoints: endpoints.into_iter().map(endpoint).collect(),
-            preferred: AtomicUsize::new(0),
-            timeout,
-        }
+        let endpoint = |(url, options)| Endpoint {
+            url,
+            options,
+            client: OnceCell::new(),
+            failures: watch::Sender::new(0),
+        };
+        let endpoints: Vec<Endpoint> = endpoints.into_iter().map(endpoint).collect();
+        Self { choice: Mutex::new(MemberChoice::new(endpoints.len())), endpoints, timeout }
     }
 
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Returns how long a silent endpoint is waited for: `wanted` if another one can be called
+    /// instead, else the deadline of a call.
+    pub(super) fn patience(&self, wanted: Duration) -> Duration {
+        if self.endpoints.len() > 1 { wanted.min(self.timeout) } else { self.timeout }
     }
 
     /// Calls the preferred endpoint, and others if the call is certainly not done there.
@@ -77,69 +94,76 @@ impl EndpointPool {
     /// # Errors
     /// `Unknown` if the call may be done, `Rejected` if no endpoint would do it, else
     /// `Unavailable`.
-    pub(super) async fn call<T, F>(
-        &self,
-        repeat: Repeatability,
-        call: impl Fn(Client) -> F,
-    ) -> Result<T, StoreError>
+    pub(super) async fn call<T, F>(&self, kind: CallKind, call: impl Fn(Client) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        self.call_within(self.timeout, repeat, call).await
+        self.call_within(self.timeout, kind, call).await.map(|answered| answered.answer)
     }
 
     /// Like [`EndpointPool::call`], with a deadline of its own.
     pub(super) async fn call_within<T, F>(
         &self,
         limit: Duration,
-        repeat: Repeatability,
+        kind: CallKind,
         call: impl Fn(Client) -> F,
-    ) -> Result<T, StoreError>
+    ) -> Result<EndpointAnswer<T>, StoreError>
     where
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + limit;
-        for tries in 1.. {
-            let index = self.preferred.load(Ordering::Relaxed) % self.endpoints.len();
-            let failure = match self.attempt(index, repeat, limit, deadline, &call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
+        let times = AttemptTimes::new(kind, limit, self.endpoints.len());
+        let mut tried = vec![0_u32; self.endpoints.len()];
+        let mut under_way = FuturesUnordered::new();
+        let mut waiting: Vec<usize> = Vec::with_capacity(UNDER_WAY);
+        loop {
+            let endpoint = self.choice().next(&tried, clock::now());
+            tried[endpoint] += 1;
+            let until = deadline.min(Instant::now() + times.attempt);
+            under_way.push(self.attempt(endpoint, until, times.attempt, &call));
+            waiting.push(endpoint);
+            let hedge_at =
+                times.hedge.filter(|_| under_way.len() < UNDER_WAY).map(|hedge| Instant::now() + hedge);
+            let ended = tokio::select! {
+                Some(ended) = under_way.next() => ended,
+                () = sleep_until(hedge_at.unwrap_or(deadline)), if hedge_at.is_some() => continue,
             };
-            let why = match failure {
-                CallFailure::Refused(why) => return Err(StoreError::Rejected(why)),
-                CallFailure::Lost(why) if repeat == Repeatability::Never => {
-                    self.leave(index, &why);
+            let (endpoint, result) = ended;
+            waiting.retain(|other| *other != endpoint);
+            let why = match result {
+                Ok(answer) => {
+                    self.answered(endpoint, &waiting);
+                    return Ok(EndpointAnswer { endpoint, answer });
+                }
+                Err(CallFailure::Refused(why)) => return Err(StoreError::Rejected(why)),
+                Err(CallFailure::Lost(why)) if kind == CallKind::Write => {
+                    self.failed(endpoint, &why);
                     return Err(StoreError::Unknown(why));
                 }
-                CallFailure::Lost(why) | CallFailure::NotDone(why) => why,
+                Err(CallFailure::Lost(why) | CallFailure::NotDone(why)) => why,
             };
-            self.leave(index, &why);
-            let again =
-                if tries % self.endpoints.len() == 0 { Instant::now() + PAUSE } else { Instant::now() };
+            self.failed(endpoint, &why);
+            let round = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
+            let ended_round = tried.iter().sum::<u32>() % round == 0;
+            let again = if ended_round { Instant::now() + PAUSE } else { Instant::now() };
             if again >= deadline {
                 return Err(StoreError::Unavailable(why));
             }
             sleep_until(again).await;
         }
-        Err(StoreError::Unavailable("no endpoint answered".into()))
     }
 
     async fn attempt<T, F>(
         &self,
         index: usize,
-        repeat: Repeatability,
+        until: Instant,
         limit: Duration,
-        deadline: Instant,
         call: impl Fn(Client) -> F,
-    ) -> Result<T, CallFailure>
+    ) -> (usize, Result<T, CallFailure>)
     where
         F: Future<Output = Result<T, Error>>,
     {
         let endpoint = &self.endpoints[index];
-        let until = match repeat {
-            Repeatability::Safe => deadline.min(Instant::now() + limit / TRIES),
-            Repeatability::Never => deadline,
-        };
         let named = |failure| match failure {
             CallFailure::NotDone(why) => CallFailure::NotDone(format!("{}: {why}", endpoint.url)),
             CallFailure::Lost(why) => CallFailure::Lost(format!("{}: {why}", endpoint.url)),
@@ -150,30 +174,57 @@ impl EndpointPool {
             Ok(Ok(client)) => client,
             // Only a token was requested so far, so the call itself is not done.
             Ok(Err(error)) => {
-                return Err(named(match classify(error) {
+                let failure = match classify(error) {
                     CallFailure::Lost(why) => CallFailure::NotDone(why),
                     other => other,
-                }));
+                };
+                return (index, Err(named(failure)));
             }
-            Err(_) => return Err(named(CallFailure::NotDone(hung()))),
+            Err(_) => return (index, Err(named(CallFailure::NotDone(hung())))),
         };
-        match timeout_at(until, call(client)).await {
+        let result = match timeout_at(until, call(client)).await {
             Ok(answer) => answer.map_err(|error| named(classify(error))),
             Err(_) => Err(named(CallFailure::Lost(hung()))),
+        };
+        (index, result)
+    }
+
+    /// Returns a receiver that wakes when a call to this endpoint fails.
+    pub(super) fn failures(&self, index: usize) -> watch::Receiver<u64> {
+        self.endpoints[index].failures.subscribe()
+    }
+
+    /// Notes that an endpoint failed; other calls avoid it for a while.
+    pub(super) fn failed(&self, index: usize, why: &str) {
+        let mut choice = self.choice();
+        let moved = choice.failed(index, clock::now());
+        self.tell(moved, index, choice.preferred(), why);
+        drop(choice);
+        self.endpoints[index].failures.send_modify(|count| *count += 1);
+    }
+
+    /// Notes an answer, and which endpoints were called before and are silent still.
+    fn answered(&self, index: usize, silent: &[usize]) {
+        let mut choice = self.choice();
+        choice.answered(index);
+        for slow in silent {
+            let moved = choice.outran(*slow, index);
+            self.tell(moved, *slow, index, "another endpoint answered first");
         }
     }
 
-    /// Prefers the next endpoint, unless another call has changed the preference already.
-    fn leave(&self, index: usize, why: &str) {
-        let next = (index + 1) % self.endpoints.len();
-        let moved = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
-        if moved.is_ok() && next != index {
+    fn tell(&self, moved: bool, from: usize, to: usize, why: &str) {
+        if moved {
             debug!(
-                from = self.endpoints[index].url,
-                to = self.endpoints[next].url,
+                from = self.endpoints[from].url,
+                to = self.endpoints[to].url,
                 why,
                 "etcd endpoint changed"
             );
         }
+    }
+
+    fn choice(&self) -> MutexGuard<'_, MemberChoice> {
+        self.choice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

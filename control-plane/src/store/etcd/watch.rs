@@ -1,26 +1,36 @@
 //! The watch of a prefix. The stream ends with an error as soon as the connection shows no sign of
-//! life: a stream that hangs would otherwise look like a store without changes.
+//! life: a stream that hangs would otherwise look like a store without changes. Every create waits
+//! until its own write was watched, so the silence of a frozen endpoint is noticed within a second.
 //!
 //! Progress requests ask for a sign of life. Their revision is never used, because on etcd before
 //! 3.4.25 and 3.5.8 it may overtake events (etcd #15220).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use etcd_client::{Event, EventType, WatchOptions, WatchResponse, WatchStream};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::watch as signal,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
-    endpoint_pool::{EndpointPool, Repeatability},
+    endpoint_pool::EndpointPool,
     key_space::{KeySpace, end_of, number, revision},
 };
 use crate::{
+    core::member_choice::CallKind,
     ports::{ChangeBatch, KeyChange, StoreError, WatchError},
     store::keys::DELETIONS,
 };
 
 /// Silence after which a sign of life is requested.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(400);
+
+/// Longest wait for a sign of life. A false alarm on a loaded machine costs a few calls, because
+/// the watch continues elsewhere at the same revision. The first sign of a new watch gets the
+/// deadline of a call instead: a large backlog may come before it.
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// Largest message taken from etcd, in bytes. One revision, or all changes that a slow watcher
 /// missed, is one message.
@@ -28,7 +38,7 @@ const MESSAGE: usize = 1 << 30;
 
 /// Opens the watch; the stream ends with an error.
 pub(super) async fn watch(
-    pool: &EndpointPool,
+    pool: &Arc<EndpointPool>,
     space: &KeySpace,
     prefix: &str,
     from: u64,
@@ -41,10 +51,15 @@ pub(super) async fn watch(
         let options = WatchOptions::new().with_range(end).with_start_revision(revision(from.max(1)));
         async move { client.watch_client().max_decoding_message_size(MESSAGE).watch(start, Some(options)).await }
     };
-    let stream = pool.call(Repeatability::Safe, open).await?;
+    let opened = pool.call_within(pool.timeout(), CallKind::Read, open).await?;
+    let mut failures = pool.failures(opened.endpoint);
+    failures.mark_unchanged();
     let watcher = Watcher {
         space: space.clone(),
-        stream,
+        pool: Arc::clone(pool),
+        endpoint: opened.endpoint,
+        stream: opened.answer,
+        failures,
         patience: pool.timeout(),
         asked: false,
         until: Instant::now() + QUIET,
@@ -61,35 +76,68 @@ pub(super) async fn watch(
 
 struct Watcher {
     space: KeySpace,
+    pool: Arc<EndpointPool>,
+    endpoint: usize,
     stream: WatchStream,
+    /// Wakes when a call to the endpoint fails.
+    failures: signal::Receiver<u64>,
     patience: Duration,
+    /// Whether a sign of life is requested and has not come.
     asked: bool,
+    /// Time of the next request, or the end of the wait for its answer.
     until: Instant,
+}
+
+/// The reason why a wait for the next message ended.
+enum WaitEnd {
+    Message(Result<Option<WatchResponse>, etcd_client::Error>),
+    /// The endpoint was silent, or failed a call.
+    Doubt,
 }
 
 impl Watcher {
     /// Waits for the next message, and requests a sign of life after a silence.
     async fn step(&mut self) -> Result<Vec<ChangeBatch>, WatchError> {
         let lost = |why: String| Err(WatchError::Lost(why));
-        match timeout_at(self.until, self.stream.message()).await {
-            Ok(Ok(Some(message))) => {
-                self.asked = false;
+        match self.wait().await {
+            WaitEnd::Message(Ok(Some(message))) => {
+                // A message without events that was not preceded by a request opens the watch.
+                if std::mem::take(&mut self.asked) {
+                    self.patience = self.pool.patience(PATIENCE);
+                }
                 self.until = Instant::now() + QUIET;
                 self.read(&message)
             }
-            Ok(Ok(None)) => lost("etcd ended the stream".into()),
-            Ok(Err(error)) => lost(error.to_string()),
-            Err(_) if self.asked => lost(format!("no sign of life within {:?}", self.patience)),
-            Err(_) => {
+            WaitEnd::Message(Ok(None)) => lost("etcd ended the stream".into()),
+            WaitEnd::Message(Err(error)) => lost(error.to_string()),
+            WaitEnd::Doubt if self.asked => lost(self.silent()),
+            WaitEnd::Doubt => {
                 self.asked = true;
                 self.until = Instant::now() + self.patience;
                 match timeout_at(self.until, self.stream.request_progress()).await {
                     Ok(Ok(())) => Ok(Vec::new()),
                     Ok(Err(error)) => lost(error.to_string()),
-                    Err(_) => lost("the connection takes no data".into()),
+                    Err(_) => lost(self.silent()),
                 }
             }
         }
+    }
+
+    async fn wait(&mut self) -> WaitEnd {
+        tokio::select! {
+            biased;
+            message = self.stream.message() => WaitEnd::Message(message),
+            () = sleep_until(self.until) => WaitEnd::Doubt,
+            // Fails only without a pool, which this watch keeps.
+            _ = self.failures.changed(), if !self.asked => WaitEnd::Doubt,
+        }
+    }
+
+    /// Lets other calls avoid the endpoint; returns the reason for the end of this watch.
+    fn silent(&self) -> String {
+        let why = format!("no sign of life within {:?}", self.patience);
+        self.pool.failed(self.endpoint, &why);
+        why
     }
 
     fn read(&self, message: &WatchResponse) -> Result<Vec<ChangeBatch>, WatchError> {

@@ -35,6 +35,7 @@ mod site;
 mod slow_store;
 mod start_order;
 mod store_faults;
+mod store_member;
 mod store_space;
 mod tenants;
 mod trace;
