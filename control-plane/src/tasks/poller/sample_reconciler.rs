@@ -28,7 +28,9 @@ use crate::{
     },
     ports::{BbbServers, TxnVerdict},
     tasks::{
-        fleet_handle::FleetHandle, leadership::Leadership, poller::zombie_end::ZombieEndOutcome,
+        fleet_handle::FleetHandle,
+        leadership::Leadership,
+        poller::zombie_end::{ZombieEndOutcome, call_within},
         writer::PlanWriter,
     },
 };
@@ -250,7 +252,7 @@ impl SampleReconciler {
             return;
         };
         let call = self.servers.end(server, &end.internal_id, end.moderator_password.as_ref());
-        let outcome = ZombieEndOutcome::of(tokio::time::timeout(timeout, call).await);
+        let outcome = ZombieEndOutcome::of(call_within(timeout, call).await);
         if matches!(outcome, ZombieEndOutcome::Gone) {
             let gone = |fleet: &_| reconcile::on_end_not_found(fleet, &end.zombie, &end.internal_id);
             let (plan, epoch) = self.fleet().read(|fleet| (gone(fleet), fleet.epoch()));
