@@ -109,6 +109,7 @@ impl MeetingService for MeetingRpc {
             return Err(RpcRefusal::another_instance(&name::meeting(&key)).into());
         }
         // An unreachable server gets the `end` later: the zombie waits for its return.
+        let unsent = server.is_none();
         if let Some(server) = server {
             let Some(internal_id) = record.state.internal_id() else {
                 let problem = "its server has not confirmed it yet; try again in a moment";
@@ -125,7 +126,8 @@ impl MeetingService for MeetingRpc {
                 }
             }
         }
-        let ended = EndReport { instance: record.state.internal_id(), placement: Some(&record.token) };
+        let ended =
+            EndReport { instance: record.state.internal_id(), placement: Some(&record.token), unsent };
         let ended = self.placer.report_end(&key, &record.server, ended, deadline).await;
         ended.map_err(RpcRefusal::written)?;
         Ok(Response::new(EndMeetingResponse {}))

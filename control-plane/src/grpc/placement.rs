@@ -201,7 +201,7 @@ impl PlacementService for PlacementRpc {
             id => Some(instance(id)?),
         };
         let placement = Some(request.token.as_str()).filter(|token| !token.is_empty());
-        let ended = EndReport { instance: running.as_ref(), placement };
+        let ended = EndReport { instance: running.as_ref(), placement, unsent: request.unsent };
         let ended = self.placer.report_end(&key, &server, ended, deadline).await;
         let ended = ended.map_err(RpcRefusal::written)?;
         Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))

@@ -58,6 +58,7 @@ pub(crate) enum Question {
         server: usize,
         instance: u8,
         token: u8,
+        unsent: bool,
     },
     Supersede,
     Panic {
@@ -190,11 +191,12 @@ impl Core {
                 let step = lifecycle::abandon(fleet, &key(), &sid(server), &token(number), certainty, 0);
                 one(step.outcome, &step.plan)
             }
-            Question::ReportEnd { server, instance, token: number } => {
+            Question::ReportEnd { server, instance, token: number, unsent } => {
                 let (running, token) = (iid(instance), token(number));
                 let ended = EndReport {
                     instance: (instance > 0).then_some(&running),
                     placement: (number > 0).then_some(&token),
+                    unsent,
                 };
                 let step = lifecycle::report_end(fleet, &key(), &sid(server), ended, 0);
                 one(step.outcome == EndReportOutcome::Unrouted, &step.plan)

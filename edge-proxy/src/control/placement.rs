@@ -150,6 +150,22 @@ pub struct ResolvedMeeting {
     pub token: String,
 }
 
+/// The notice that a meeting has ended. It names the instance, and the token of the placement if the
+/// meeting was not confirmed.
+#[derive(Debug, Clone, Copy)]
+pub struct EndNotice<'a> {
+    /// The meeting.
+    pub key: &'a MeetingKey,
+    /// The server that has answered SUCCESS to the `end`, or is to get it.
+    pub server: &'a ServerId,
+    /// The internal id, if it is known.
+    pub instance: Option<&'a InternalMeetingId>,
+    /// The token of the placement; empty for a confirmed meeting.
+    pub token: &'a str,
+    /// Whether the server has still to get the `end`, because this edge takes it for unreachable.
+    pub unsent: bool,
+}
+
 /// The certainty that a server did not create the meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbandonCertainty {
@@ -315,25 +331,18 @@ impl PlacementClient {
         }
     }
 
-    /// Reports that a server accepted the end of a meeting. Returns the revision from which no
-    /// table routes to it. The report names the instance, and the placement's token if the meeting
-    /// was not confirmed.
+    /// Reports the end of a meeting. Returns the revision from which no table routes to it.
     ///
     /// # Errors
     /// No control plane answers.
     #[instrument(name = "ReportEnd", level = "info", skip_all, err(level = "debug"))]
-    pub async fn report_end(
-        &self,
-        key: &MeetingKey,
-        server: &ServerId,
-        instance: Option<&InternalMeetingId>,
-        token: &str,
-    ) -> Result<Option<Revision>, PlacementError> {
+    pub async fn report_end(&self, ended: EndNotice<'_>) -> Result<Option<Revision>, PlacementError> {
         let request = v1::ReportEndRequest {
-            key: Some(key.into()),
-            server_id: server.to_string(),
-            internal_id: instance.map(ToString::to_string).unwrap_or_default(),
-            token: token.to_owned(),
+            key: Some(ended.key.into()),
+            server_id: ended.server.to_string(),
+            internal_id: ended.instance.map(ToString::to_string).unwrap_or_default(),
+            token: ended.token.to_owned(),
+            unsent: ended.unsent,
         };
         let answer = self
             .call(Hedging::Hedged, REPORT_TIMEOUT, async |mut plane| plane.report_end(request.clone()).await)

@@ -27,6 +27,9 @@ pub struct EndReport<'a> {
     /// The token of the placement whose record the edge saw PENDING; names that record while no
     /// instance is known.
     pub placement: Option<&'a str>,
+    /// Whether the server has still to get the `end`, because its caller took it for unreachable.
+    /// Else the server has answered it with SUCCESS, or does not know the meeting.
+    pub unsent: bool,
 }
 
 impl EndReport<'_> {
@@ -39,13 +42,18 @@ impl EndReport<'_> {
 }
 
 /// Takes a meeting out of routing (A4, A5). `server` is the server that answered SUCCESS to `end`,
-/// or the meeting's own server if that is offline.
+/// or the meeting's own server if no `end` was sent.
 ///
-/// | record's server | result |
-/// |---|---|
-/// | online, unhealthy | ENDING, until a poll no longer lists the meeting |
-/// | offline, disabled | removed, plus a *due* zombie: the meeting is ended when the server returns |
-/// | removed | removed |
+/// | record's server | `end` | result |
+/// |---|---|---|
+/// | online, unhealthy | sent | ENDING, until a poll no longer lists the meeting |
+/// | online, unhealthy | unsent | removed, plus a *due* zombie: the meeting is ended after the next poll |
+/// | offline, disabled | sent or unsent | removed, plus a *due* zombie: the meeting is ended when the server returns |
+/// | removed | sent or unsent | removed |
+///
+/// The caller says that the `end` is unsent; the server's health here does not: the server may have
+/// come back since the caller looked. ENDING would then wait for an end that no server was asked for,
+/// and the meeting would route again.
 pub fn report_end(
     fleet: &Fleet,
     key: &MeetingKey,
@@ -66,7 +74,7 @@ pub fn report_end(
     // The `end` also applies to the older instances that the meeting had superseded, so their
     // zombies no longer wait for a confirmation.
     draft.release_waiting(key, server);
-    if !reachable {
+    if ended.unsent || !reachable {
         draft.guard_choice(server);
         draft.remove_record(key);
         if fleet.server(server).is_some() {

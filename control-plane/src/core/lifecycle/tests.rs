@@ -100,11 +100,11 @@ fn zombie(bench: &FleetBench, server: &str) -> Option<(ZombieState, Option<Strin
 }
 
 fn instance(id: &InternalMeetingId) -> EndReport<'_> {
-    EndReport { instance: Some(id), placement: None }
+    EndReport { instance: Some(id), ..EndReport::default() }
 }
 
 fn placement(token: &str) -> EndReport<'_> {
-    EndReport { instance: None, placement: Some(token) }
+    EndReport { placement: Some(token), ..EndReport::default() }
 }
 
 fn due(instance: &str) -> (ZombieState, Option<String>) {

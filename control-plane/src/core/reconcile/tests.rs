@@ -247,7 +247,7 @@ fn h11_a_poll_sent_before_a_record_was_removed_does_not_bring_it_back() {
 fn an_ending_record_goes_when_unlisted_and_routes_again_if_its_server_never_ended_it() {
     let mut bench = bench();
     write_record(&mut bench, "a", Some("m-1"));
-    let ended = EndReport { instance: Some(&iid("m-1")), placement: None };
+    let ended = EndReport { instance: Some(&iid("m-1")), ..EndReport::default() };
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     poll(&mut bench, &[("m", "m-1")]);

@@ -154,7 +154,7 @@ impl Cluster {
                 for replica in self.replicas(state) {
                     let mut draft = self.draft(state);
                     draft.state.app_end = None;
-                    if draft.report_end(replica, meant) {
+                    if draft.report_end(replica, meant, false) {
                         draft.end(Label("the end is reported, replica and server", replica, server), out);
                     }
                 }
@@ -177,7 +177,7 @@ impl Cluster {
         if self.health(view, server) != Health::Offline {
             draft.state.app_end = Some(AppEnd::Sent(Meant::of(rec)));
             draft.end(Label("the application ends the meeting on server", server, 0), out);
-        } else if draft.report_end(replica, Meant::of(rec)) {
+        } else if draft.report_end(replica, Meant::of(rec), true) {
             draft.end(Label("the application ends the meeting on the offline server", server, 0), out);
         }
     }
@@ -249,13 +249,13 @@ impl Draft<'_> {
         !decision.plans.is_empty()
     }
 
-    /// A replica removes a meeting from routing after a request to end it; returns `false` if the plan
-    /// was refused.
-    fn report_end(&mut self, replica: usize, meant: Meant) -> bool {
+    /// A replica removes a meeting from routing after a request to end it, which was `unsent` if the
+    /// edge took the server for offline; returns `false` if the plan was refused.
+    fn report_end(&mut self, replica: usize, meant: Meant, unsent: bool) -> bool {
         let view = *self.state.view(replica);
         let unnamed = view.rec.filter(|_| self.cluster.weak.lacks(Guard::Named)).map(Meant::of);
         let Meant { instance, token, .. } = unnamed.unwrap_or(meant);
-        let question = Question::ReportEnd { server: meant.server.into(), instance, token };
+        let question = Question::ReportEnd { server: meant.server.into(), instance, token, unsent };
         let decision = self.cluster.core.ask(&view, question);
         let plans: &[Transaction] = &decision.plans;
         if !plans.iter().all(|plan| self.commit(replica, plan)) {

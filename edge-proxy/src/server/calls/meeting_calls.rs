@@ -16,7 +16,10 @@ use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::confirmation::confirmation;
 use crate::{
-    control::{placement::PlacementClient, table_cell::TableCell},
+    control::{
+        placement::{EndNotice, PlacementClient},
+        table_cell::TableCell,
+    },
     core::evidence::FailureKind,
     metrics::RequestOutcome,
     server::{
@@ -215,7 +218,7 @@ impl MeetingCalls {
     /// Reports that the server has ended the meeting. The client's answer does not depend on it: if no
     /// control plane answers, polls notice the end.
     async fn report_end(&self, owner: &MeetingOwner, instance: Option<&InternalMeetingId>) {
-        match self.placement.report_end(&owner.key, &owner.server.id, instance, &owner.token).await {
+        match self.placement.report_end(owner.end_notice(instance)).await {
             Ok(Some(revision)) => {
                 self.cell.reach(revision, FORGET_PATIENCE).await;
             }
@@ -232,8 +235,8 @@ impl MeetingCalls {
     /// Ends a meeting whose server is offline: its record is removed now, and the meeting itself is ended
     /// when the server returns.
     async fn end_later(&self, owner: &MeetingOwner) -> CallReply {
-        let ended = self.placement.report_end(&owner.key, &owner.server.id, owner.instance(), &owner.token);
-        match ended.await {
+        let unsent = EndNotice { unsent: true, ..owner.end_notice(owner.instance()) };
+        match self.placement.report_end(unsent).await {
             Ok(revision) => {
                 if let Some(revision) = revision {
                     self.cell.reach(revision, FORGET_PATIENCE).await;

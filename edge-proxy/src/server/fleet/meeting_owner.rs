@@ -10,7 +10,10 @@ use usher_model::{
 };
 
 use crate::{
-    control::{placement::ResolvedMeeting, table::LiveTable},
+    control::{
+        placement::{EndNotice, ResolvedMeeting},
+        table::LiveTable,
+    },
     core::route::{KnownMeeting, RoutingDecision, decide},
 };
 
@@ -83,6 +86,14 @@ impl MeetingOwner {
             RouteState::Active(instance) => Some(instance),
             RouteState::Pending => None,
         }
+    }
+
+    /// Returns the notice that its server has ended the meeting, as this instance.
+    pub(in crate::server) fn end_notice<'o>(
+        &'o self,
+        instance: Option<&'o InternalMeetingId>,
+    ) -> EndNotice<'o> {
+        EndNotice { key: &self.key, server: &self.server.id, instance, token: &self.token, unsent: false }
     }
 
     /// Returns the change of the parameters of a call that names the meeting by `given`, for its server.

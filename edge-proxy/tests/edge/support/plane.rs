@@ -49,7 +49,7 @@ pub(crate) enum Heard {
     Confirmed { server: String, token: String, internal_id: String },
     Abandoned { server: String, token: String, definite: bool },
     Resolved,
-    Ended { meeting: String, internal_id: String, token: String },
+    Ended { meeting: String, internal_id: String, token: String, unsent: bool },
     Failure { server: String, call: String, callers: Vec<(String, String)>, elsewhere: bool },
     Callback(v1::AcceptCallbackRequest),
     Events(v1::AcceptEventsRequest),

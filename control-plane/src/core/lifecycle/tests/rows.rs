@@ -191,6 +191,21 @@ fn a4_an_end_during_offline_is_kept_until_the_server_returns() {
 }
 
 #[test]
+fn a4_an_end_that_was_never_sent_is_kept_although_the_server_has_returned() {
+    for placed in [active_on_a, pending_on_a] {
+        let mut bench = bench();
+        placed(&mut bench);
+        let running = iid("m-1");
+        let ended = EndReport { instance: Some(&running), placement: Some("t1"), unsent: true };
+        let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
+        assert!(bench.commit(&step.plan));
+        assert_eq!((record(&bench), zombie(&bench, "a")), (None, Some(due("m-1"))));
+        let again = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
+        assert_eq!(again.outcome, EndReportOutcome::NotRouted);
+    }
+}
+
+#[test]
 fn an_end_of_a_replacement_also_ends_the_superseded_instance() {
     let mut bench = bench();
     active_on_a(&mut bench);
@@ -226,7 +241,7 @@ fn i2_a_report_of_an_end_changes_only_the_record_that_it_names() {
 fn an_end_that_overtakes_the_confirmation_takes_the_meeting_out_and_no_newer_one() {
     let mut bench = bench();
     pending_on_a(&mut bench);
-    let ended = EndReport { instance: Some(&iid("m-1")), placement: Some("t1") };
+    let ended = EndReport { instance: Some(&iid("m-1")), placement: Some("t1"), unsent: false };
     let step = report_end(&bench.fleet, &key("m"), &sid("a"), ended, 0);
     assert!(bench.commit(&step.plan));
     assert_eq!(record(&bench), Some(at("a", "ending", Some("m-1"))));

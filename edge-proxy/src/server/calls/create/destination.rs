@@ -12,7 +12,7 @@ use usher_model::{
 
 use super::meeting_creation::MeetingCreation;
 use crate::{
-    control::placement::{PlacedMeeting, ResolvedMeeting},
+    control::placement::{EndNotice, PlacedMeeting, ResolvedMeeting},
     core::route::RoutingDecision,
     server::fleet::{meeting_locator::in_table, meeting_owner::MeetingOwner},
     upstream::UploadBody,
@@ -123,7 +123,8 @@ impl MeetingCreation {
                 Some(true) => Some(Some(owner)),
                 Some(false) => {
                     let placement = &self.ports.placement;
-                    let ended = placement.report_end(&owner.key, &owner.server.id, owner.instance(), "");
+                    let ended =
+                        placement.report_end(EndNotice { token: "", ..owner.end_notice(owner.instance()) });
                     ended.await.ok().map(|_| None)
                 }
                 None => None,

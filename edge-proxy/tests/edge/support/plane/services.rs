@@ -253,6 +253,7 @@ impl PlacementService for FakePlane {
                 meeting: key.meeting.to_string(),
                 internal_id: request.internal_id,
                 token: request.token,
+                unsent: request.unsent,
             })?;
             state.set_meeting(&key, None);
             Ok(v1::ReportEndResponse { revision: Some(state.table.revision().into()) })

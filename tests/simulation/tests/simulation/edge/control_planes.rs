@@ -132,8 +132,10 @@ impl SimEdge {
         key: &MeetingKey,
         owner: &EdgeOwner,
         instance: Option<&InternalMeetingId>,
+        unsent: bool,
     ) -> Result<Option<Revision>, PlaneCallError> {
         let request = v1::ReportEndRequest {
+            unsent,
             key: Some(key.into()),
             server_id: owner.server.id.to_string(),
             internal_id: instance.map(ToString::to_string).unwrap_or_default(),

@@ -100,7 +100,7 @@ impl SimEdge {
                     Ok(Some(_)) => Some(Some(owner)),
                     Ok(None) => {
                         let instance = owner.instance();
-                        self.report_end(key, &owner, instance.as_ref()).await.ok().map(|_| None)
+                        self.report_end(key, &owner, instance.as_ref(), false).await.ok().map(|_| None)
                     }
                     Err(_) => None,
                 }

@@ -16,7 +16,7 @@ impl SimEdge {
         match self.locate(ApiCall::End, key).await {
             LocateResult::Unreachable | LocateResult::Missing => false,
             LocateResult::EndLater(owner) => {
-                match self.report_end(key, &owner, owner.instance().as_ref()).await {
+                match self.report_end(key, &owner, owner.instance().as_ref(), true).await {
                     Ok(Some(revision)) => {
                         self.cell.reach(revision, FORGET_PATIENCE).await;
                         true
@@ -35,7 +35,7 @@ impl SimEdge {
                 };
                 let ended = self.servers.end(&self.life, &owner.server.id, key, self.limits.1).await;
                 if ended == Ok(true)
-                    && let Ok(Some(revision)) = self.report_end(key, &owner, instance.as_ref()).await
+                    && let Ok(Some(revision)) = self.report_end(key, &owner, instance.as_ref(), false).await
                 {
                     self.cell.reach(revision, FORGET_PATIENCE).await;
                 }
