@@ -1,5 +1,11 @@
 //! When which delivery is tried. The invariants D1 to D6 are those of the module above.
+//!
+//! The first delivery of each lane that is not busy is posted: by the time at which it is due, and
+//! once that has come, among those of its target that are ready. So every step costs the logarithm
+//! of the number of deliveries, and an application that is down with many of them waiting costs no
+//! more than one without. The times of the steps are in the agenda.
 
+mod agenda;
 mod target;
 
 use std::{
@@ -9,7 +15,10 @@ use std::{
 
 use usher_model::id::TenantId;
 
-use self::target::QueueTarget;
+use self::{
+    agenda::{Agenda, TryOrder},
+    target::QueueTarget,
+};
 use super::DeliveryLane;
 use crate::notifications::rules::ids::DeliveryId;
 
@@ -118,6 +127,24 @@ struct Item {
     due: Instant,
     last_tried: Option<Instant>,
     phase: Phase,
+    /// When it expires if its target still fails then; `None` while it is not waiting.
+    expires: Option<Instant>,
+}
+
+/// The deliveries of one lane in their order.
+#[derive(Debug, Default)]
+struct Lane {
+    ids: BTreeSet<(i64, u64, DeliveryId)>,
+    posted: Option<LanePost>,
+}
+
+/// The place at which the first delivery of a lane is posted.
+#[derive(Debug)]
+enum LanePost {
+    /// In the agenda, by the time at which it is due.
+    Due(Instant, DeliveryId),
+    /// At its target.
+    Ready(TryOrder),
 }
 
 /// Deliveries that wait. Only entries of the store and results of attempts change the queue.
@@ -125,13 +152,17 @@ struct Item {
 pub struct DeliveryQueue {
     limits: DeliveryLimits,
     items: HashMap<DeliveryId, Item>,
-    lanes: HashMap<DeliveryLane, BTreeSet<(i64, u64, DeliveryId)>>,
+    lanes: HashMap<DeliveryLane, Lane>,
     targets: HashMap<String, QueueTarget>,
     /// Number of attempts under way, those for removed deliveries included.
     flying: HashMap<DeliveryId, DeliveryLane>,
     /// Number of attempts under way for each tenant.
     flying_of: HashMap<TenantId, usize>,
     busy: HashSet<DeliveryLane>,
+    agenda: Agenda,
+    /// Number of entries that were posted, withdrawn or looked at.
+    #[cfg(test)]
+    steps: u64,
 }
 
 impl DeliveryQueue {
@@ -145,6 +176,9 @@ impl DeliveryQueue {
             flying: HashMap::new(),
             flying_of: HashMap::new(),
             busy: HashSet::new(),
+            agenda: Agenda::default(),
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
@@ -161,9 +195,10 @@ impl DeliveryQueue {
     /// Adds a delivery, or updates it from its entry in the store.
     pub fn upsert(&mut self, id: DeliveryId, seen: StoredDelivery, now: Instant) {
         if let Some(item) = self.items.get_mut(&id) {
+            let lane = item.seen.lane.clone();
             if seen.retries_asked > item.seen.retries_asked {
                 item.due = now;
-                if let Some(target) = self.targets.get_mut(&item.seen.lane.target) {
+                if let Some(target) = self.targets.get_mut(&lane.target) {
                     target.answered();
                 }
             }
@@ -174,25 +209,33 @@ impl DeliveryQueue {
             }
             item.seen.attempts = seen.attempts.max(item.seen.attempts);
             item.seen.retries_asked = seen.retries_asked;
+            self.set_expiry(&id);
+            self.post_lane(&lane);
             return;
         }
-        self.lanes.entry(seen.lane.clone()).or_default().insert((seen.order_ms, seen.accepted, id.clone()));
-        self.targets.entry(seen.lane.target.clone()).or_insert_with(|| QueueTarget::new(now)).waiting += 1;
+        let lane = seen.lane.clone();
+        let place = (seen.order_ms, seen.accepted, id.clone());
+        self.lanes.entry(lane.clone()).or_default().ids.insert(place);
+        let target = self.targets.entry(lane.target.clone());
+        target.or_insert_with_key(|name| QueueTarget::new(name, now)).waiting += 1;
         let due = if seen.order_ms == 0 { now } else { now + HOLD };
-        let item = Item { seen, since: now, due, last_tried: None, phase: Phase::Waiting };
-        self.items.insert(id, item);
+        let item = Item { seen, since: now, due, last_tried: None, phase: Phase::Waiting, expires: None };
+        self.items.insert(id.clone(), item);
+        self.set_expiry(&id);
+        self.post_lane(&lane);
     }
 
     /// Removes a delivery whose entry has left the store.
     pub fn remove(&mut self, id: &DeliveryId) {
         let Some(item) = self.items.remove(id) else { return };
         let lane = item.seen.lane;
-        if let Some(ids) = self.lanes.get_mut(&lane) {
-            ids.remove(&(item.seen.order_ms, item.seen.accepted, id.clone()));
-            if ids.is_empty() {
-                self.lanes.remove(&lane);
-            }
+        if let (Some(at), Some(target)) = (item.expires, self.targets.get_mut(&lane.target)) {
+            target.remove_expiring(at, id);
         }
+        if let Some(entry) = self.lanes.get_mut(&lane) {
+            entry.ids.remove(&(item.seen.order_ms, item.seen.accepted, id.clone()));
+        }
+        self.post_lane(&lane);
         self.leave(&lane.target, |target| target.waiting -= 1);
     }
 
@@ -204,41 +247,79 @@ impl DeliveryQueue {
         }
     }
 
-    /// Returns the actions that are due now. The caller must perform each of them.
+    /// Returns the actions that are due now. The caller must perform each of them. After a long time
+    /// the first call returns a part of the deliveries that have expired; each end of one of them
+    /// makes place for another.
     pub fn work(&mut self, now: Instant) -> Vec<QueueWork> {
         let mut work: Vec<QueueWork> = Vec::new();
-        for (id, item) in &mut self.items {
-            let down = self.targets.get(&item.seen.lane.target).is_some_and(QueueTarget::is_down);
-            let over = item.seen.waited + now.saturating_duration_since(item.since) >= self.limits.retry_for;
-            if item.phase == Phase::Waiting && down && over && !self.busy.contains(&item.seen.lane) {
-                item.phase = Phase::Settling;
-                work.push(QueueWork::Expire(id.clone()));
-            }
+        while let Some((at, id)) = self.agenda.due.first().cloned()
+            && at <= now
+        {
+            self.agenda.due.remove(&(at, id.clone()));
+            self.make_ready(&id);
         }
-        let mut ready: Vec<_> = self.heads().filter(|(_, item)| item.due <= now).collect();
-        // Those that waited longest for a try first, so that each is a probe of a failing target in turn.
-        ready.sort_by_key(|(id, item)| (item.last_tried, item.seen.accepted, (*id).clone()));
-        let ready: Vec<DeliveryId> = ready.into_iter().map(|(id, _)| id.clone()).collect();
-        for id in ready {
-            if self.flying.len() >= self.limits.in_all {
-                break;
-            }
-            if self.items.get(&id).is_some_and(|item| !self.has_share(&item.seen.lane.meeting.tenant)) {
-                continue;
-            }
-            let Some(item) = self.items.get_mut(&id) else { continue };
-            let Some(target) = self.targets.get_mut(&item.seen.lane.target) else { continue };
-            if !target.has_room(self.limits.per_target, now) {
-                continue;
-            }
-            target.in_flight += 1;
-            (item.phase, item.last_tried) = (Phase::Trying, Some(now));
-            self.busy.insert(item.seen.lane.clone());
-            self.flying.insert(id.clone(), item.seen.lane.clone());
-            *self.flying_of.entry(item.seen.lane.meeting.tenant.clone()).or_default() += 1;
+        while let Some((at, name)) = self.agenda.opening.first().cloned()
+            && at <= now
+        {
+            self.agenda.opening.remove(&(at, name.clone()));
+            self.change_target(&name, QueueTarget::probe);
+        }
+        while let Some((at, name)) = self.agenda.overdue.first().cloned()
+            && at <= now
+            && work.len() < self.limits.in_all
+        {
+            let expired = self.targets.get(&*name).and_then(|target| target.expired(now));
+            let Some(id) = expired else { break };
+            self.set_phase(&id, Phase::Settling);
+            work.push(QueueWork::Expire(id));
+        }
+        while let Some(id) = self.next().cloned() {
+            self.start(&id, now);
             work.push(QueueWork::Try(id));
         }
         work
+    }
+
+    /// Returns the delivery that is tried next; `None` if no target or no tenant may have one more
+    /// attempt.
+    fn next(&self) -> Option<&DeliveryId> {
+        self.agenda.next(|tenant| self.has_share(tenant))
+    }
+
+    /// Begins the attempt of a delivery.
+    fn start(&mut self, id: &DeliveryId, now: Instant) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        item.last_tried = Some(now);
+        let lane = item.seen.lane.clone();
+        self.busy.insert(lane.clone());
+        self.set_phase(id, Phase::Trying);
+        self.change_target(&lane.target, |target| target.in_flight += 1);
+        *self.flying_of.entry(lane.meeting.tenant.clone()).or_default() += 1;
+        self.flying.insert(id.clone(), lane);
+    }
+
+    /// Takes back an attempt that did not begin; the delivery is due again at `due`.
+    pub fn postpone(&mut self, id: &DeliveryId, due: Instant) {
+        let Some(lane) = self.land(id) else { return };
+        if let Some(item) = self.items.get_mut(id) {
+            item.due = due;
+        }
+        self.set_phase(id, Phase::Waiting);
+        self.post_lane(&lane);
+        self.leave(&lane.target, |target| target.in_flight -= 1);
+    }
+
+    /// Takes an attempt out of those under way.
+    fn land(&mut self, id: &DeliveryId) -> Option<DeliveryLane> {
+        let lane = self.flying.remove(id)?;
+        self.busy.remove(&lane);
+        if let Some(of_tenant) = self.flying_of.get_mut(&lane.meeting.tenant) {
+            *of_tenant -= 1;
+            if *of_tenant == 0 {
+                self.flying_of.remove(&lane.meeting.tenant);
+            }
+        }
+        Some(lane)
     }
 
     /// Takes the outcome of an attempt and returns the write that follows; `jitter` from 0 to 1 is
@@ -250,14 +331,10 @@ impl DeliveryQueue {
         now: Instant,
         jitter: f64,
     ) -> Option<DeliveryStep> {
-        let lane = self.flying.remove(id)?;
-        self.busy.remove(&lane);
-        if let Some(of_tenant) = self.flying_of.get_mut(&lane.meeting.tenant) {
-            *of_tenant -= 1;
-            if *of_tenant == 0 {
-                self.flying_of.remove(&lane.meeting.tenant);
-            }
-        }
+        let lane = self.land(id)?;
+        // The next delivery of the lane, if this one was removed or an earlier event has arrived.
+        self.set_phase(id, Phase::Settling);
+        self.post_lane(&lane);
         let limits = self.limits;
         self.leave(&lane.target, |target| {
             target.in_flight -= 1;
@@ -267,7 +344,6 @@ impl DeliveryQueue {
             }
         });
         let item = self.items.get_mut(id)?;
-        item.phase = Phase::Settling;
         match outcome {
             TryOutcome::Taken => return Some(DeliveryStep::Taken),
             TryOutcome::Refused => return Some(DeliveryStep::Refused),
@@ -292,8 +368,8 @@ impl DeliveryQueue {
     /// Ends the writing of a result, successful or not. A delivery that still has its entry waits
     /// again.
     pub fn settled(&mut self, id: &DeliveryId) {
-        if let Some(item) = self.items.get_mut(id).filter(|item| item.phase == Phase::Settling) {
-            item.phase = Phase::Waiting;
+        if self.items.get(id).is_some_and(|item| item.phase == Phase::Settling) {
+            self.set_phase(id, Phase::Waiting);
         }
     }
 
@@ -305,37 +381,97 @@ impl DeliveryQueue {
     }
 
     /// Returns when there is something to do next, if not for something under way: the end of an
-    /// attempt wakes those that wait for a share.
+    /// attempt wakes those that wait for a share. Expiry needs no time of its own, because a failing
+    /// target is probed until then.
     pub fn next_wake(&self) -> Option<Instant> {
-        let due = |item: &Item| {
-            if !self.has_share(&item.seen.lane.meeting.tenant) {
-                return None;
+        let ready = self.next().and_then(|id| self.items.get(id)).map(|item| item.due);
+        let due = self.agenda.due.first().map(|(at, _)| *at);
+        let opening = self.agenda.opening.first().map(|(at, _)| *at);
+        [ready, due, opening].into_iter().flatten().min()
+    }
+
+    /// Moves the first delivery of a lane, which is due now, to those of its target that are ready.
+    fn make_ready(&mut self, id: &DeliveryId) {
+        let Some(item) = self.items.get(id) else { return };
+        let (lane, order) = (item.seen.lane.clone(), (item.last_tried, item.seen.accepted, id.clone()));
+        if let Some(entry) = self.lanes.get_mut(&lane) {
+            entry.posted = Some(LanePost::Ready(order.clone()));
+        }
+        self.change_target(&lane.target, |target| target.add_ready(&lane.meeting.tenant, order));
+    }
+
+    /// Posts the first delivery of a lane, after the lane or its first delivery changed. A lane
+    /// without deliveries is forgotten.
+    fn post_lane(&mut self, lane: &DeliveryLane) {
+        let posted = self.lanes.get_mut(lane).and_then(|entry| entry.posted.take());
+        match posted {
+            Some(LanePost::Due(at, id)) => drop(self.agenda.due.remove(&(at, id))),
+            Some(LanePost::Ready(order)) => {
+                self.change_target(&lane.target, |target| target.remove_ready(&lane.meeting.tenant, &order));
             }
-            let target = self.targets.get(&item.seen.lane.target)?;
-            target.opens(self.limits.per_target).map(|opens| opens.max(item.due))
+            None => {}
+        }
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        let Some((.., id)) = entry.ids.first() else {
+            self.lanes.remove(lane);
+            return;
         };
-        self.heads().filter_map(|(_, item)| due(item)).min()
+        let item = self.items.get(id).filter(|item| item.phase == Phase::Waiting);
+        if let Some(item) = item.filter(|_| !self.busy.contains(lane)) {
+            entry.posted = Some(LanePost::Due(item.due, id.clone()));
+            self.agenda.due.insert((item.due, id.clone()));
+        }
     }
 
-    /// Returns how long the oldest delivery has waited, as far as is known here.
-    pub fn oldest(&self, now: Instant) -> Option<Duration> {
-        self.items.values().map(|item| item.seen.waited + now.saturating_duration_since(item.since)).max()
+    /// Moves a delivery to another phase.
+    fn set_phase(&mut self, id: &DeliveryId, phase: Phase) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        item.phase = phase;
+        let lane = item.seen.lane.clone();
+        self.set_expiry(id);
+        self.post_lane(&lane);
     }
 
-    /// Returns the deliveries that are first in their lanes and not under way.
-    fn heads(&self) -> impl Iterator<Item = (&DeliveryId, &Item)> {
-        self.lanes.iter().filter(|(lane, _)| !self.busy.contains(*lane)).filter_map(|(_, ids)| {
-            let (.., id) = ids.first()?;
-            let item = self.items.get(id)?;
-            (item.phase == Phase::Waiting).then_some((id, item))
-        })
+    /// Notes when a delivery expires, if it is waiting.
+    fn set_expiry(&mut self, id: &DeliveryId) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        let left = self.limits.retry_for.saturating_sub(item.seen.waited);
+        let expires = (item.phase == Phase::Waiting).then(|| item.since.checked_add(left)).flatten();
+        let before = std::mem::replace(&mut item.expires, expires);
+        let name = item.seen.lane.target.clone();
+        self.change_target(&name, |target| {
+            if let Some(at) = before {
+                target.remove_expiring(at, id);
+            }
+            if let Some(at) = expires {
+                target.add_expiring(at, id.clone());
+            }
+        });
+    }
+
+    /// Changes a target and its entries in the agenda.
+    fn change_target(&mut self, name: &str, change: impl FnOnce(&mut QueueTarget)) {
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
+        let Some(target) = self.targets.get_mut(name) else { return };
+        change(target);
+        target.post(self.limits.per_target, &mut self.agenda);
     }
 
     /// Changes a target, and forgets it once no delivery needs it.
     fn leave(&mut self, name: &str, change: impl FnOnce(&mut QueueTarget)) {
-        let Some(target) = self.targets.get_mut(name) else { return };
-        change(target);
-        if target.waiting == 0 && target.in_flight == 0 {
+        self.change_target(name, change);
+        if let Some(target) = self.targets.get_mut(name)
+            && target.waiting == 0
+            && target.in_flight == 0
+        {
+            target.withdraw(&mut self.agenda);
             self.targets.remove(name);
         }
     }

@@ -253,3 +253,92 @@ fn events_go_out_in_the_order_in_which_they_happened() {
     }
     assert!(queue.is_empty() && queue.next_wake().is_none());
 }
+
+/// One application is down with many deliveries, another one takes its own: no step looks at those
+/// that wait.
+#[test]
+fn a_step_costs_the_same_however_many_deliveries_wait() {
+    let steps_with = |waiting: u64| {
+        let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
+        let own_lane = |number: u64, target: u8| {
+            let meeting = MeetingId::parse(&format!("room-{number}")).expect("is an id");
+            let of = lane(0, target);
+            DeliveryLane { meeting: MeetingKey::new(of.meeting.tenant.clone(), meeting), ..of }
+        };
+        for number in 0..waiting {
+            // Half of them in one lane, as the events of one hook; half in lanes of their own.
+            let lane = if number % 2 == 0 { lane(0, 0) } else { own_lane(number, 0) };
+            queue.upsert(id(number), seen(lane, number), now);
+        }
+        for started in tries(&queue.work(now)) {
+            queue.finished(&started, TryOutcome::Down, now, 0.0);
+            queue.settled(&started);
+        }
+        queue.work(now);
+        queue.steps = 0;
+        for number in 0..1000 {
+            let event = id(1_000_000 + number);
+            queue.upsert(event.clone(), seen(own_lane(number, 1), number), now);
+            assert_eq!(tries(&queue.work(now)), std::slice::from_ref(&event));
+            assert!(queue.next_wake().is_some());
+            assert_eq!(queue.finished(&event, TryOutcome::Taken, now, 0.0), Some(DeliveryStep::Taken));
+            queue.remove(&event);
+            queue.work(now);
+        }
+        queue.steps / 1000
+    };
+    let (few, many) = (steps_with(10), steps_with(20_000));
+    assert_eq!(few, many);
+    assert!(many < 30, "{many} steps an event");
+}
+
+#[test]
+fn an_attempt_that_did_not_begin_is_due_again_later() {
+    let (now, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
+    for number in 1..=2 {
+        queue.upsert(id(number), seen(lane(1, 0), number), now);
+    }
+    assert_eq!(tries(&queue.work(now)), [id(1)]);
+    queue.postpone(&id(1), now + SECOND);
+    assert!(tries(&queue.work(now)).is_empty(), "D1: the second waits behind it");
+    assert_eq!(queue.next_wake(), Some(now + SECOND));
+    assert_eq!(tries(&queue.work(now + SECOND)), [id(1)]);
+    queue.remove(&id(1));
+    queue.postpone(&id(1), now);
+    assert_eq!(tries(&queue.work(now + SECOND)), [id(2)]);
+    queue.remove(&id(2));
+    queue.postpone(&id(2), now);
+    assert!(queue.is_empty() && queue.next_wake().is_none() && queue.targets.is_empty());
+}
+
+#[test]
+fn many_deliveries_that_expire_together_end_in_parts() {
+    let (start, mut queue) = (Instant::now(), DeliveryQueue::new(limits()));
+    for number in 0..1000 {
+        queue.upsert(id(number), seen(lane(0, 0), number), start);
+    }
+    for started in tries(&queue.work(start)) {
+        queue.finished(&started, TryOutcome::Down, start, 0.0);
+        queue.settled(&started);
+    }
+    let later = start + Duration::from_hours(25);
+    let mut ended = 0;
+    while !queue.is_empty() {
+        let work = queue.work(later);
+        let expired: Vec<&DeliveryId> = work
+            .iter()
+            .filter_map(|work| if let QueueWork::Expire(id) = work { Some(id) } else { None })
+            .collect();
+        assert!((1..=limits().in_all).contains(&expired.len()), "{} at once", expired.len());
+        ended += expired.len();
+        for id in expired {
+            queue.remove(id);
+        }
+        for started in tries(&work) {
+            queue.finished(&started, TryOutcome::Down, later, 0.0);
+            queue.remove(&started);
+            ended += 1;
+        }
+    }
+    assert_eq!(ended, 1000);
+}
