@@ -49,6 +49,11 @@ impl PageRequest {
         self.after.as_deref().map(|token| read(token).ok_or_else(not_ours)).transpose()
     }
 
+    /// Returns the number of entries that [`PageRequest::take`] visits at most.
+    pub(crate) fn most_visited(&self) -> usize {
+        self.size + 1
+    }
+
     /// Takes the page from the entries after [`PageRequest::after`], which come in the order of
     /// their keys. It visits one entry more than the page has, for any length of the list, so that
     /// a reader of a long list holds the lock of its owner for a page only. `total` is the length of

@@ -33,7 +33,7 @@ pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(EmbeddedStore::open(None).expect("opens in memory"))
 }
 
-fn hooks(bench: &Bench) -> HookServiceClient<Channel> {
+pub(crate) fn hooks(bench: &Bench) -> HookServiceClient<Channel> {
     HookServiceClient::new(bench.channel.clone())
 }
 
@@ -62,7 +62,7 @@ async fn remove_tenant(bench: &Bench, id: &str) {
     TenantServiceClient::new(bench.channel.clone()).delete_tenant(request).await.expect("is deleted");
 }
 
-async fn waiting(bench: &Bench) -> Vec<Delivery> {
+pub(crate) async fn waiting(bench: &Bench) -> Vec<Delivery> {
     let request = ListDeliveriesRequest { page_size: 1000, ..Default::default() };
     let mut client = DeliveryServiceClient::new(bench.channel.clone());
     client.list_deliveries(request).await.expect("is listed").into_inner().deliveries

@@ -9,6 +9,7 @@ mod epochs;
 mod fleet_size;
 mod health;
 mod hook_figures;
+mod hook_queues;
 mod hooks;
 mod meetings;
 mod placement;

@@ -34,10 +34,9 @@ impl DeliveryService for DeliveryAdmin {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
         let tenant = name::parse_tenant_parent("parent", &request.parent)?;
-        let all = self.0.list().into_iter();
-        let list =
-            all.filter(|shown| tenant.as_ref().is_none_or(|tenant| *tenant == shown.delivery.meeting.tenant));
-        let page = page.cut(list, |shown| shown.id.to_string(), |shown| on_wire(&shown));
+        let after = page.after(|token| DeliveryId::parse(token).ok())?;
+        let (list, total) = self.0.page(tenant.as_ref(), after.as_ref(), page.most_visited());
+        let page = page.take(total, list.into_iter(), |shown| shown.id.to_string(), |shown| on_wire(&shown));
         Ok(Response::new(ListDeliveriesResponse {
             deliveries: page.items,
             next_page_token: page.next,
@@ -51,7 +50,7 @@ impl DeliveryService for DeliveryAdmin {
     ) -> Result<Response<GetDeliveryResponse>, Status> {
         let name = request.into_inner().name;
         let id = parse("name", &name)?;
-        let found = self.0.list().into_iter().find(|shown| shown.id == id);
+        let found = self.0.find(&id);
         let found = found.ok_or(RpcRefusal::NotFound { kind: "delivery", name })?;
         Ok(Response::new(GetDeliveryResponse { delivery: Some(on_wire(&found)) }))
     }

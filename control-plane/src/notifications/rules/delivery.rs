@@ -7,8 +7,10 @@
 //!            │  ▲                                    │             │
 //!            │  └── an operator requests a try       ├─ 2xx ─► taken, removed
 //!            │                                       ├─ 410 ─► refused for good, removed
-//!            └── an operator drops it: removed       └─ failed, and `retry_for` has passed ─► expired, removed
+//!            └── dropped (*): removed                └─ failed, and `retry_for` has passed ─► expired, removed
 //! ```
+//!
+//! (*) An operator drops a delivery, and the leader the events of a deleted hook.
 //!
 //! **D1** At most one delivery of a lane (one meeting's callbacks to one target, or its events for one
 //! hook) is under way, and they are tried in the order in which they happened or were accepted.
@@ -19,12 +21,14 @@
 //! it leaves free for others.
 
 pub mod address;
+mod hook_fence;
 mod queue;
 pub mod shares;
 
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
+pub use hook_fence::{HookFence, HookKey, HookStanding};
 pub use queue::{DeliveryLimits, DeliveryQueue, DeliveryStep, QueueWork, StoredDelivery, TryOutcome};
 use url::Url;
 use usher_model::{callback::CallbackKind, id::ServerId, meeting::MeetingKey};
@@ -93,6 +97,11 @@ impl Delivery {
     /// Returns the lane that keeps this delivery in order.
     pub fn lane(&self) -> DeliveryLane {
         DeliveryLane { meeting: self.meeting.clone(), target: target(&self.url), hook: self.hook.clone() }
+    }
+
+    /// Returns the hook that the event is for; `None` for a callback.
+    pub fn hook_key(&self) -> Option<HookKey> {
+        Some((self.meeting.tenant.clone(), self.hook.clone()?))
     }
 }
 

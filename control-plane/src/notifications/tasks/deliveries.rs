@@ -5,12 +5,13 @@ mod index;
 mod worker;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tracing::{debug, info, warn};
-use usher_model::settings::CallbackSettings;
+use tracing::{info, warn};
+use usher_model::{id::TenantId, settings::CallbackSettings};
 use usher_runtime::{
     clock::{self, WallClock},
     repeated_warnings::RepeatedWarnings,
@@ -22,8 +23,8 @@ use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{Delivery, DeliveryForm, shares::SpaceRefusal},
-            ids::{DeliveryId, HookId},
+            delivery::{Delivery, DeliveryForm, HookKey, shares::SpaceRefusal},
+            ids::DeliveryId,
         },
         store::deliveries::{decode, encode, path},
     },
@@ -179,14 +180,20 @@ impl DeliveryBook {
         Ok((accepted, turned_away))
     }
 
-    /// Drops the deliveries of a deleted hook, as far as this replica has seen them.
-    pub async fn drop_hook(&self, hook: &HookId) {
-        for (id, modified) in self.book.of_hook(hook) {
-            match self.change(&id, modified, TxnWrite::Delete(path(&id))).await {
-                Ok(()) => self.metrics.ended("dropped"),
-                Err(error) => debug!(delivery = %id, %error, "event of a deleted hook not dropped"),
-            }
-        }
+    /// Replaces the registered hooks, whose events may go out, by those of a listing.
+    pub(crate) fn replace_hooks(&self, registered: BTreeSet<HookKey>) {
+        self.book.replace_hooks(registered);
+    }
+
+    /// Notes the registration of a hook.
+    pub(crate) fn register_hook(&self, hook: HookKey) {
+        self.book.register_hook(hook);
+    }
+
+    /// Notes that a hook was deleted at a store revision. From now on this replica begins no attempt
+    /// for it, and the leader removes its waiting events in the background.
+    pub(crate) fn delete_hook(&self, hook: HookKey, revision: u64) {
+        self.book.delete_hook(hook, revision);
     }
 
     /// Requests an attempt of one delivery now.
@@ -212,9 +219,20 @@ impl DeliveryBook {
         Ok(())
     }
 
-    /// Returns the waiting deliveries.
-    pub fn list(&self) -> Vec<WaitingDelivery> {
-        self.book.list()
+    /// Returns up to `most` waiting deliveries after `after` in the order of their ids, of one tenant
+    /// or of all, and the number of all that wait for the tenant.
+    pub fn page(
+        &self,
+        tenant: Option<&TenantId>,
+        after: Option<&DeliveryId>,
+        most: usize,
+    ) -> (Vec<WaitingDelivery>, usize) {
+        self.book.page(tenant, after, most)
+    }
+
+    /// Returns one waiting delivery.
+    pub fn find(&self, id: &DeliveryId) -> Option<WaitingDelivery> {
+        self.book.find(id)
     }
 
     /// Returns the number of waiting deliveries, and the age of the oldest by the wall clock.

@@ -200,7 +200,8 @@ impl WebhookRegistry {
         HookFigures { registered: self.book.len(), lacking: *self.lacking.borrow() }
     }
 
-    /// Removes a hook and the deliveries that wait for it.
+    /// Removes a hook. From the answer on this replica delivers no event for it, and another one
+    /// that leads stops as soon as its watch shows the removal. The waiting events are removed later.
     ///
     /// # Errors
     /// The hook does not exist, or the store refuses the removal.
@@ -211,9 +212,9 @@ impl WebhookRegistry {
             let entry = listing.entries.iter().find(|entry| entry.key == at).ok_or(WebhookError::NotFound)?;
             let guards = vec![TxnGuard::Unchanged(at.clone(), entry.mod_revision)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(at.clone())] };
-            if let TxnVerdict::Committed(_) = self.commit(txn).await? {
+            if let TxnVerdict::Committed(revision) = self.commit(txn).await? {
                 info!(%tenant, hook = %id, "webhook deleted");
-                self.deliveries.drop_hook(id).await;
+                self.deliveries.delete_hook((tenant.clone(), id.clone()), revision);
                 return Ok(());
             }
         }
@@ -230,8 +231,10 @@ impl WebhookRegistry {
             let Some((_, id)) = id_of(&entry.key) else { continue };
             let gone = TxnGuard::Absent(keys::path(&FleetKey::Tenant(tenant.clone())));
             let guards = vec![gone, TxnGuard::Unchanged(entry.key.clone(), entry.mod_revision)];
-            self.commit(StoreTxn { guards, writes: vec![TxnWrite::Delete(entry.key)] }).await?;
-            self.deliveries.drop_hook(&id).await;
+            let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(entry.key)] };
+            if let TxnVerdict::Committed(revision) = self.commit(txn).await? {
+                self.deliveries.delete_hook((tenant.clone(), id), revision);
+            }
         }
         Ok(())
     }

@@ -1,21 +1,27 @@
 //! The deliveries under `deliveries/`, as far as this replica has seen them.
 
+mod held;
+
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
+use tokio::sync::{Notify, futures::Notified};
 use tracing::error;
+use usher_model::id::TenantId;
 
+pub(super) use self::held::DeadEvent;
+use self::held::{HeldDeliveries, HeldDelivery};
 use crate::{
     notifications::{
         rules::{
             delivery::{
-                Delivery, StoredDelivery,
-                shares::{SpaceClaim, SpaceLedger, SpaceRefusal},
+                Delivery, HookKey, StoredDelivery,
+                shares::{SpaceClaim, SpaceRefusal},
             },
-            ids::{DeliveryId, HookId},
+            ids::DeliveryId,
         },
         store::deliveries::{decode, id_of},
     },
@@ -31,38 +37,6 @@ pub struct WaitingDelivery {
     pub delivery: Delivery,
     /// Size of the delivery in the store, in bytes.
     pub size: u64,
-}
-
-#[derive(Debug, Clone)]
-struct HeldDelivery {
-    value: Bytes,
-    created: u64,
-    modified: u64,
-    delivery: Delivery,
-    claim: SpaceClaim,
-}
-
-#[derive(Debug, Default)]
-struct IndexState {
-    held: BTreeMap<DeliveryId, HeldDelivery>,
-    bytes: u64,
-    /// The space that the held deliveries take, and those that are being written.
-    space: SpaceLedger,
-}
-
-impl IndexState {
-    fn insert(&mut self, id: DeliveryId, held: HeldDelivery) {
-        self.remove(&id);
-        self.bytes += held.value.len() as u64;
-        self.space.add(&held.claim);
-        self.held.insert(id, held);
-    }
-
-    fn remove(&mut self, id: &DeliveryId) {
-        let Some(old) = self.held.remove(id) else { return };
-        self.bytes -= old.value.len() as u64;
-        self.space.remove(&old.claim);
-    }
 }
 
 /// The space of a delivery that is being written. It is given back when the write has ended: then
@@ -82,7 +56,25 @@ impl Drop for SpaceReservation {
 
 /// The index of deliveries; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DeliveryIndex(Arc<Mutex<IndexState>>);
+pub(super) struct DeliveryIndex(Arc<SharedIndex>);
+
+#[derive(Debug, Default)]
+struct SharedIndex {
+    held: Mutex<HeldDeliveries>,
+    /// Wakes the worker when hooks were registered or deleted.
+    hooks_changed: Notify,
+}
+
+/// A delivery for an attempt.
+#[derive(Debug)]
+pub(super) enum Departure {
+    /// The attempt may begin.
+    Ready(Delivery),
+    /// Its hook is not registered, as far as this replica has seen.
+    Held,
+    /// The delivery was removed.
+    Gone,
+}
 
 impl DeliveryIndex {
     /// Adds or replaces the delivery of a key, and returns its entry for the queue. An unreadable
@@ -126,34 +118,34 @@ impl DeliveryIndex {
     pub(super) fn clear(&self) {
         let mut state = self.lock();
         // Deliveries that are being written keep their space.
-        let held: Vec<DeliveryId> = state.held.keys().cloned().collect();
+        let held: Vec<DeliveryId> = state.ids().cloned().collect();
         for id in &held {
             state.remove(id);
         }
     }
 
     pub(super) fn contains(&self, id: &DeliveryId) -> bool {
-        self.lock().held.contains_key(id)
+        self.lock().get(id).is_some()
     }
 
     /// Returns a delivery as it is stored, the revision that last changed it, and the decoded
     /// delivery.
     pub(super) fn get(&self, id: &DeliveryId) -> Option<(Bytes, u64, Delivery)> {
         let pages = self.lock();
-        let held = pages.held.get(id)?;
+        let held = pages.get(id)?;
         Some((held.value.clone(), held.modified, held.delivery.clone()))
     }
 
-    /// Notes this replica's own write before the watch shows it.
+    /// Notes a write of this replica before the watch shows it.
     pub(super) fn written(&self, id: &DeliveryId, revision: u64) {
-        if let Some(held) = self.lock().held.get_mut(id) {
+        if let Some(held) = self.lock().get_mut(id) {
             held.modified = held.modified.max(revision);
         }
     }
 
     /// Returns the size of all deliveries in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.lock().bytes
+        self.lock().bytes()
     }
 
     /// Reserves the space of a delivery that has `size` bytes, where all deliveries may take
@@ -172,37 +164,93 @@ impl DeliveryIndex {
         Ok(SpaceReservation { index: self.clone(), claim })
     }
 
-    /// Returns the deliveries of a hook, each with the revision that last changed it.
-    pub(super) fn of_hook(&self, hook: &HookId) -> Vec<(DeliveryId, u64)> {
-        let pages = self.lock();
-        let held = pages.held.iter().filter(|(_, held)| held.delivery.hook.as_ref() == Some(hook));
-        held.map(|(id, held)| (id.clone(), held.modified)).collect()
+    /// Replaces the registered hooks by those of a listing.
+    pub(super) fn replace_hooks(&self, registered: BTreeSet<HookKey>) {
+        let mut state = self.lock();
+        state.fence.replace(registered);
+        state.judge_all();
+        self.0.hooks_changed.notify_one();
+    }
+
+    /// Notes the registration of a hook.
+    pub(super) fn register_hook(&self, hook: HookKey) {
+        let mut state = self.lock();
+        state.fence.register(hook.clone());
+        state.judge(&hook);
+        self.0.hooks_changed.notify_one();
+    }
+
+    /// Notes that a hook was deleted at a store revision. No attempt for it begins from now on.
+    pub(super) fn delete_hook(&self, hook: HookKey, revision: u64) {
+        let mut state = self.lock();
+        state.fence.delete(hook.clone(), revision);
+        state.judge(&hook);
+        self.0.hooks_changed.notify_one();
+    }
+
+    /// Waits until hooks were registered or deleted.
+    pub(super) fn hooks_changed(&self) -> Notified<'_> {
+        self.0.hooks_changed.notified()
+    }
+
+    /// Returns whether the registrations have been read.
+    pub(super) fn knows_hooks(&self) -> bool {
+        self.lock().fence.is_read()
+    }
+
+    /// Returns a delivery for an attempt.
+    pub(super) fn depart(&self, id: &DeliveryId) -> Departure {
+        let state = self.lock();
+        match state.get(id) {
+            None => Departure::Gone,
+            Some(held) if state.may_go_out(held) => Departure::Ready(held.delivery.clone()),
+            Some(_) => Departure::Held,
+        }
+    }
+
+    /// Returns up to `most` events of hooks that are not registered.
+    pub(super) fn dead_events(&self, most: usize) -> Vec<DeadEvent> {
+        self.lock().dead_events(most)
     }
 
     /// Returns the number of deliveries, and the time at which the oldest was accepted,
     /// milliseconds since 1970.
     pub(super) fn waiting(&self) -> (usize, Option<i64>) {
-        let pages = self.lock();
-        let oldest = pages.held.values().min_by_key(|held| held.created);
-        (pages.held.len(), oldest.map(|held| held.delivery.accepted_at_ms))
+        let state = self.lock();
+        (state.count(None), state.oldest().map(|held| held.delivery.accepted_at_ms))
     }
 
     /// Returns the number of waiting events for hooks.
     pub(super) fn events(&self) -> usize {
-        self.lock().held.values().filter(|held| held.delivery.hook.is_some()).count()
+        self.lock().event_count()
     }
 
-    pub(super) fn list(&self) -> Vec<WaitingDelivery> {
-        let pages = self.lock();
-        let shown = |(id, held): (&DeliveryId, &HeldDelivery)| WaitingDelivery {
-            id: id.clone(),
-            delivery: held.delivery.clone(),
-            size: held.value.len() as u64,
-        };
-        pages.held.iter().map(shown).collect()
+    /// Returns up to `most` deliveries after `after` in the order of their ids, of one tenant or of
+    /// all, and the number of all that the tenant has.
+    pub(super) fn page(
+        &self,
+        tenant: Option<&TenantId>,
+        after: Option<&DeliveryId>,
+        most: usize,
+    ) -> (Vec<WaitingDelivery>, usize) {
+        let state = self.lock();
+        let page = state.after(tenant, after).take(most).map(|(id, held)| shown(id, held));
+        (page.collect(), state.count(tenant))
     }
 
-    fn lock(&self) -> MutexGuard<'_, IndexState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns one delivery, for a list.
+    pub(super) fn find(&self, id: &DeliveryId) -> Option<WaitingDelivery> {
+        self.lock().get(id).map(|held| shown(id, held))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HeldDeliveries> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn shown(id: &DeliveryId, held: &HeldDelivery) -> WaitingDelivery {
+    WaitingDelivery { id: id.clone(), delivery: held.delivery.clone(), size: held.value.len() as u64 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,13 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use usher_model::callback::CallbackKey;
+use usher_model::{callback::CallbackKey, revision::FencingToken};
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use super::DeliveryBook;
+use super::{
+    DeliveryBook,
+    index::{DeadEvent, Departure},
+};
 use crate::{
     notifications::{
         ports::{ApplicationCalls, DeliveryResult, OutgoingCallback},
@@ -19,7 +22,10 @@ use crate::{
             delivery::{Delivery, DeliveryLimits, DeliveryQueue, DeliveryStep, QueueWork, TryOutcome},
             ids::DeliveryId,
         },
-        store::deliveries::{PREFIX, encode, path},
+        store::{
+            deliveries::{PREFIX, encode, path},
+            hooks,
+        },
         tasks::callback_key::CallbackKeys,
     },
     ports::{ChangeBatch, KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
@@ -36,12 +42,17 @@ const TURN: Duration = Duration::from_secs(1);
 /// Largest number of reports that wait; further reporters wait for space.
 const REPORTS: usize = 1024;
 
+/// Largest number of events of deleted hooks that one request removes.
+const DROPPED_AT_ONCE: usize = 128;
+
 /// The report of a task of the worker.
 enum Report {
     /// An attempt ended. The number counts the repetitions of the delivery at its start.
     Tried(DeliveryId, u32, DeliveryResult),
     /// The end of a delivery is written, or its write failed.
     Settled(DeliveryId),
+    /// These events of deleted hooks are removed from the store.
+    Dropped(Vec<DeliveryId>),
 }
 
 /// The task that delivers.
@@ -53,6 +64,8 @@ pub struct DeliveryWorker {
     leadership: Leadership,
     tasks: TaskGroup,
     queue: DeliveryQueue,
+    /// Whether a removal of events is under way.
+    dropping: bool,
     reports: mpsc::Sender<Report>,
     reported: mpsc::Receiver<Report>,
 }
@@ -70,13 +83,25 @@ impl DeliveryWorker {
     ) -> Self {
         let (reports, reported) = mpsc::channel(REPORTS);
         let queue = DeliveryQueue::new(limits);
-        Self { deliveries, applications, fleet, keys, leadership, tasks, queue, reports, reported }
+        Self {
+            deliveries,
+            applications,
+            fleet,
+            keys,
+            leadership,
+            tasks,
+            queue,
+            dropping: false,
+            reports,
+            reported,
+        }
     }
 
     /// Follows and delivers until asked to stop. Attempts under way at the stop are repeated later.
     /// While the store is unreachable, the known deliveries are delivered all the same.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut stored = PrefixFollower::new(Arc::clone(&self.deliveries.store), PREFIX);
+        let book = self.deliveries.book.clone();
         loop {
             self.act();
             let wake = self.wake();
@@ -84,6 +109,7 @@ impl DeliveryWorker {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(wake.into()) => {}
                 Some(report) = self.reported.recv() => self.take(report),
+                () = book.hooks_changed() => {}
                 news = stored.next() => match news {
                     PrefixUpdate::All(listing) => self.begin_anew(&listing),
                     PrefixUpdate::Changed(batch) => self.apply(&batch),
@@ -121,9 +147,12 @@ impl DeliveryWorker {
 
     /// Starts the attempts that are due, if this replica leads.
     fn act(&mut self) {
-        if self.leadership.token(clock::now()).is_none() {
+        // Before the hooks are known, an event of a deleted one could go out.
+        let Some(token) = self.leadership.token(clock::now()).filter(|_| self.deliveries.book.knows_hooks())
+        else {
             return;
-        }
+        };
+        self.drop_dead_events(&token);
         for work in self.queue.work(clock::now()) {
             match work {
                 QueueWork::Try(id) => self.attempt(id),
@@ -134,11 +163,51 @@ impl DeliveryWorker {
         }
     }
 
-    fn attempt(&mut self, id: DeliveryId) {
-        let Some((_, _, delivery)) = self.deliveries.book.get(&id) else {
-            // The delivery was removed in between; the queue learns it by the next update.
-            self.queue.finished(&id, TryOutcome::Failed, clock::now(), 0.0);
+    /// Removes some events of deleted hooks from the store. One removal is under way at a time, so
+    /// that many of them delay no other write. The hook of an event must still be absent if this
+    /// replica did not see its deletion: its registration may not have arrived here yet.
+    fn drop_dead_events(&mut self, token: &FencingToken) {
+        if self.dropping {
             return;
+        }
+        let dead = self.deliveries.book.dead_events(DROPPED_AT_ONCE);
+        if dead.is_empty() {
+            return;
+        }
+        self.dropping = true;
+        let txn = |event: &DeadEvent| {
+            let key = path(&event.id);
+            let absent = event.missing.as_ref().map(|(tenant, id)| TxnGuard::Absent(hooks::path(tenant, id)));
+            let own = [TxnGuard::Unchanged(key.clone(), event.modified), TxnGuard::Fence(token.clone())];
+            StoreTxn { guards: own.into_iter().chain(absent).collect(), writes: vec![TxnWrite::Delete(key)] }
+        };
+        let txns = dead.iter().map(txn).collect();
+        let (deliveries, reports) = (self.deliveries.clone(), self.reports.clone());
+        self.tasks.spawn_short("drop events", async move {
+            let verdicts = deliveries.store.commit(txns).await.unwrap_or_else(|error| {
+                warn!(%error, "events of deleted hooks not removed yet");
+                Vec::new()
+            });
+            let pairs = dead.into_iter().zip(verdicts);
+            let gone = pairs.filter(|(_, verdict)| matches!(verdict, TxnVerdict::Committed(_)));
+            let gone: Vec<DeliveryId> = gone.map(|(event, _)| event.id).collect();
+            if gone.is_empty() {
+                tokio::time::sleep(TURN).await; // it is tried again: not at once
+            }
+            let _ = reports.send(Report::Dropped(gone)).await; // the receiver is gone only while we stop
+        });
+    }
+
+    fn attempt(&mut self, id: DeliveryId) {
+        let delivery = match self.deliveries.book.depart(&id) {
+            Departure::Ready(delivery) => delivery,
+            // Its hook was deleted and the event will be removed, or its registration follows.
+            Departure::Held => return self.queue.postpone(&id, clock::now() + TURN),
+            // The delivery was removed in between; the queue learns it by the next update.
+            Departure::Gone => {
+                self.queue.finished(&id, TryOutcome::Failed, clock::now(), 0.0);
+                return;
+            }
         };
         let (parcel, said_again) = (self.parcel(&delivery), delivery.said_again);
         let (applications, reports) = (Arc::clone(&self.applications), self.reports.clone());
@@ -177,6 +246,14 @@ impl DeliveryWorker {
     fn take(&mut self, report: Report) {
         match report {
             Report::Settled(id) => self.queue.settled(&id),
+            Report::Dropped(ids) => {
+                self.dropping = false;
+                for id in &ids {
+                    self.deliveries.book.remove(&path(id));
+                    self.queue.remove(id);
+                    self.deliveries.metrics.ended("dropped");
+                }
+            }
             Report::Tried(id, said_again, DeliveryResult { outcome, reason }) => {
                 let next = self.queue.finished(&id, outcome, clock::now(), rand::random());
                 self.deliveries.metrics.tried(outcome);

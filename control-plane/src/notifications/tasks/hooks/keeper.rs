@@ -22,9 +22,9 @@ use crate::{
     notifications::{
         ports::ServerHooks,
         rules::hooks::keeper::{HookCheckOutcome, HookServer, HookStep, KeeperSchedule, WantedHooks, plan},
-        store::hooks::PREFIX,
+        store::hooks::{PREFIX, id_of},
     },
-    ports::BbbCallError,
+    ports::{BbbCallError, KeyChange},
     tasks::{
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
@@ -76,11 +76,33 @@ impl HookKeeper {
                     self.keeper.finished(&id, wish, outcome, clock::now());
                 }
                 news = stored.next() => match news {
-                    PrefixUpdate::All(listing) => self.hooks.book.take_listing(&listing),
+                    PrefixUpdate::All(listing) => {
+                        self.hooks.book.take_listing(&listing);
+                        let registered = listing.entries.iter().filter_map(|entry| id_of(&entry.key));
+                        self.hooks.deliveries.replace_hooks(registered.collect());
+                    }
                     PrefixUpdate::Changed(batch) => {
-                        batch.changes.iter().for_each(|change| self.hooks.book.take(change));
+                        batch.changes.iter().for_each(|change| self.apply(batch.revision, change));
                     }
                 },
+            }
+        }
+    }
+
+    /// Applies one change of the registrations. A value that this version cannot read is a hook all
+    /// the same, whose events wait for a replica that can.
+    fn apply(&self, revision: u64, change: &KeyChange) {
+        self.hooks.book.take(change);
+        match change {
+            KeyChange::Put(entry) => {
+                if let Some(hook) = id_of(&entry.key) {
+                    self.hooks.deliveries.register_hook(hook);
+                }
+            }
+            KeyChange::Delete { key } => {
+                if let Some(hook) = id_of(key) {
+                    self.hooks.deliveries.delete_hook(hook, revision);
+                }
             }
         }
     }
