@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use usher_bbb_sim::{BbbSim, SimOptions};
 use usher_control_plane::ports::{StoreTxn, TxnWrite};
 use usher_harness::application::TestApplication;
 use usher_proto::v1::*;
@@ -61,6 +62,27 @@ async fn an_event_that_is_accepted_after_its_hook_was_deleted_is_not_sent() {
     store.commit(vec![txn]).await.expect("is written");
     until("the late event to go", async || stored().await.is_empty().then_some(())).await;
     assert!(application.accepted().is_empty(), "its hook was deleted before");
+    bench.stop().await;
+}
+
+/// One meeting is being created; the events of others do not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_create_delays_only_the_events_of_its_own_meeting() {
+    let mut patient = reachable();
+    patient.meetings.create_timeout = Duration::from_mins(1);
+    let bench = Bench::on(patient, memory()).await;
+    let sim = BbbSim::start(SimOptions::new("server-secret")).await.expect("listens");
+    bench.add("bbb1", &sim, AdminState::Enabled).await;
+    bench.until_health("bbb1", Health::Online).await;
+    create(&bench, "default", at("https://app.test/")).await.expect("is created");
+    bench.place("being-created").await.expect("is placed");
+    // Events that no tenant owns: meetings of another client of the server.
+    let foreign = |number: i64| event(&format!("foreign-{number}"), "user-joined", number);
+    let start = Instant::now();
+    for number in 0..20 {
+        send(&bench, foreign(number)).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "20 events took {:?}", start.elapsed());
     bench.stop().await;
 }
 

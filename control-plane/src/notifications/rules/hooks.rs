@@ -9,7 +9,7 @@ mod owner;
 use std::fmt;
 
 pub use mapping::{EventWording, in_own_words};
-pub use owner::{EventOwner, owner_of};
+pub use owner::{EventOwner, may_settle, owner_of};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use usher_model::{

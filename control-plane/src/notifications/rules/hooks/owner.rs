@@ -2,8 +2,8 @@
 //! that Usher does not know. If the owner of an event is unknown, the event is dropped.
 
 use usher_model::{
-    id::{MeetingId, ServerId, TenantId},
-    meeting::MeetingKey,
+    id::{InternalMeetingId, MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, RecordState},
     scope::{TenantScope, looks_internal},
 };
 
@@ -41,6 +41,29 @@ pub fn owner_of(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> Option<
         .or_else(|| of_breakout(fleet, server, external, event))?;
     fleet.tenant(&found.tenant)?;
     Some(EventOwner { meeting: found, on_server: external.to_owned() })
+}
+
+/// Returns whether the create of the meeting of an event may be under way on `server`, so that its
+/// confirmation may name the owner. The creates of other meetings are no reason to wait: a server
+/// that always has one under way would delay every event that no tenant owns.
+pub fn may_settle(fleet: &Fleet, server: &ServerId, event: &EventFacts) -> bool {
+    if fleet.server(server).is_none_or(|server| server.pending() == 0) {
+        return false;
+    }
+    let pending = fleet.records_on(server).filter(|(_, stored)| stored.value.state == RecordState::Pending);
+    pending.into_iter().any(|(key, stored)| {
+        let scope = TenantScope::of(&key.tenant);
+        let is_named = |external: &str| scope.on_server(key.meeting.as_str(), None).to_string() == external;
+        let stem = scope.instance_stem(key.meeting.as_str());
+        let is_instance = |instance: &InternalMeetingId| {
+            instance.as_str().rsplit_once('-').is_some_and(|(start, _)| start == stem)
+        };
+        // The server makes both ids of a breakout room, which are unknown until the confirmation.
+        let is_room = || stored.value.breakout && event.external.as_deref().is_none_or(looks_internal);
+        is_room()
+            || event.external.as_deref().is_some_and(is_named)
+            || event.internal.iter().chain(&event.parent).any(is_instance)
+    })
 }
 
 /// Returns the meeting by the name that its application knows from BBB. A breakout room that an

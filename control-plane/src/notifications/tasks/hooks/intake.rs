@@ -17,7 +17,7 @@ use crate::notifications::{
         hooks::{
             EventOwner, EventWording, RegisteredHook, delivery_of,
             event::{self, EventFacts, split},
-            in_own_words, owner_of,
+            in_own_words, may_settle, owner_of,
         },
         ids::{DeliveryId, HookId},
     },
@@ -25,6 +25,9 @@ use crate::notifications::{
 
 /// Longest time that an event waits for the record that names its owner.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The owner of an event, and the first host of the owner's tenant.
+type KnownOwner = (EventOwner, Option<String>);
 
 /// The events that a server sent in one request.
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +60,31 @@ impl WebhookRegistry {
             self.metrics.event(EventFate::Malformed);
             return Ok(());
         };
+        let events: Vec<_> = events.into_iter().map(|event| (event, event::facts(event))).collect();
+        let (found, unknown): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .map(|(event, facts)| (self.look(arrival.server, &facts).ok(), event, facts))
+            .partition(|(owner, ..)| owner.is_some());
+        self.write(&arrival, found).await?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let facts = unknown.iter().map(|(_, _, facts)| facts);
+        let owners = self.await_owners(arrival.server, facts.collect()).await?;
+        let rest = owners.into_iter().zip(unknown).map(|(owner, (_, event, facts))| (owner, event, facts));
+        self.write(&arrival, rest.collect()).await
+    }
+
+    /// Writes the deliveries of events whose owners are known, and counts the others.
+    async fn write(
+        &self,
+        arrival: &ServerEvents<'_>,
+        events: Vec<(Option<KnownOwner>, &str, EventFacts)>,
+    ) -> Result<(), WebhookError> {
         let key = self.keys.now().and_then(|key| CallbackKey::parse(&key).ok());
         let edges = self.public_url.as_deref().and_then(OwnAddress::parse);
         let mut all = Vec::new();
-        for event in events {
-            let facts = event::facts(event);
-            let found = self.find(arrival.server, &facts).await?;
+        for (found, event, facts) in events {
             let Some((owner, host)) = found else {
                 debug!(server = %arrival.server, event = facts.name, "event without an owner dropped");
                 self.metrics.event(EventFate::Foreign);
@@ -76,7 +98,7 @@ impl WebhookRegistry {
             let host = host.or_else(|| self.public_host()).unwrap_or_else(|| arrival.domain.to_owned());
             let body = body((key.as_ref(), edges.as_ref()), event, &owner, host, arrival.timestamp);
             let deliveries =
-                hooks.into_iter().map(|hook| self.delivery(&arrival, event, &facts, &owner, hook, &body));
+                hooks.into_iter().map(|hook| self.delivery(arrival, event, &facts, &owner, hook, &body));
             all.extend(deliveries);
         }
         let (accepted, turned_away) = self.deliveries.accept_events(all).await?;
@@ -85,41 +107,50 @@ impl WebhookRegistry {
         Ok(())
     }
 
-    /// Returns the owner of an event and the host of its tenant. An event without an owner waits
-    /// for a moment: its meeting may be new to this replica, or unconfirmed.
-    async fn find(
+    /// Returns the owner of an event and the host of its tenant.
+    ///
+    /// # Errors
+    /// No owner is known. The error says whether the create of the event's meeting is under way, so
+    /// that its confirmation may name the owner.
+    fn look(&self, server: &ServerId, facts: &EventFacts) -> Result<KnownOwner, bool> {
+        self.fleet.read(|fleet| {
+            let owner = owner_of(fleet, server, facts).ok_or_else(|| may_settle(fleet, server, facts))?;
+            let host = fleet.tenant(&owner.meeting.tenant).and_then(|stored| stored.value.hosts.first());
+            Ok((owner, host.cloned()))
+        })
+    }
+
+    /// Waits for the owners of events that have none yet: their meetings may be new to this replica,
+    /// or unconfirmed. The events of one request share one wait, and an event waits only while the
+    /// create of its own meeting is under way.
+    async fn await_owners(
         &self,
         server: &ServerId,
-        facts: &EventFacts,
-    ) -> Result<Option<(EventOwner, Option<String>)>, WebhookError> {
-        let look = || {
-            self.fleet.read(|fleet| {
-                let Some(owner) = owner_of(fleet, server, facts) else {
-                    let settling = fleet.server(server).is_some_and(|server| server.pending() > 0);
-                    return Err(settling);
-                };
-                let host = fleet.tenant(&owner.meeting.tenant).and_then(|stored| stored.value.hosts.first());
-                Ok((owner, host.cloned()))
-            })
-        };
-        if let Ok(found) = look() {
-            return Ok(Some(found));
-        }
+        facts: Vec<&EventFacts>,
+    ) -> Result<Vec<Option<KnownOwner>>, WebhookError> {
         let revision = Revision::new(self.fleet.revision().epoch, self.store.revision().await?);
         let mut revisions = self.fleet.revisions();
+        let mut owners: Vec<Option<KnownOwner>> = facts.iter().map(|_| None).collect();
         let settled = async {
             if self.fleet.reach(revision, SETTLE_WITHIN).await.is_err() {
-                return None;
+                return;
             }
             loop {
-                match look() {
-                    Ok(found) => return Some(found),
-                    Err(true) => revisions.changed().await.ok()?,
-                    Err(false) => return None,
+                revisions.mark_unchanged();
+                let mut settling = false;
+                for (owner, facts) in owners.iter_mut().zip(&facts).filter(|(owner, _)| owner.is_none()) {
+                    match self.look(server, facts) {
+                        Ok(found) => *owner = Some(found),
+                        Err(may_settle) => settling |= may_settle,
+                    }
+                }
+                if !settling || revisions.changed().await.is_err() {
+                    return;
                 }
             }
         };
-        Ok(tokio::time::timeout(SETTLE_WITHIN, settled).await.ok().flatten())
+        let _ = tokio::time::timeout(SETTLE_WITHIN, settled).await; // late is "unknown" as well
+        Ok(owners)
     }
 
     fn delivery(

@@ -142,3 +142,27 @@ fn rooms_that_applications_create_are_told_of_by_the_id_that_servers_gave_them()
     bench.write(PlanWrite::Sample(sid("a"), sample(0, &[])));
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected), "it is over");
 }
+
+#[test]
+fn an_event_waits_for_the_create_of_its_own_meeting_alone() {
+    let mut bench = bench();
+    let pending = MeetingRecord { state: RecordState::Pending, ..record("a", "i-9") };
+    let scope = TenantScope::of(&tenant("default"));
+    let instance = format!("{}-17", scope.instance_stem("new"));
+    let awaited =
+        |bench: &FleetBench, server: &str, event: &EventFacts| may_settle(&bench.fleet, &sid(server), event);
+    let own = [event("new", "i-9"), event("", &instance), event("foreign", &instance)];
+    assert!(own.iter().all(|event| !awaited(&bench, "a", event)), "no create is under way");
+    bench.write(PlanWrite::Record(key("new"), pending.clone()));
+    for event in &own {
+        assert!(awaited(&bench, "a", event) && !awaited(&bench, "b", event), "{event:?}");
+    }
+    let of_room = EventFacts { parent: Some(iid(&instance)), ..event("other", "i-9") };
+    assert!(awaited(&bench, "a", &of_room), "the tenant of a room is that of its parent");
+    for other in [event("foreign", "i-9"), event("", "i-9"), event("ne", "i-9")] {
+        assert!(!awaited(&bench, "a", &other), "{other:?}");
+    }
+    bench.write(PlanWrite::Record(key("room-2"), MeetingRecord { breakout: true, ..pending }));
+    assert!(awaited(&bench, "a", &event(&format!("{:040}-5", 1), "i-9")), "the server names rooms itself");
+    assert!(!awaited(&bench, "a", &event("foreign", "i-9")));
+}
