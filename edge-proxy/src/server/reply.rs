@@ -3,5 +3,5 @@
 mod call_reply;
 mod join_refusal;
 
-pub(in crate::server) use call_reply::{CallReply, faulty_document};
+pub(in crate::server) use call_reply::CallReply;
 pub(in crate::server) use join_refusal::join_refused;

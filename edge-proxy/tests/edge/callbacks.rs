@@ -227,6 +227,7 @@ async fn only_valid_unexpired_callbacks_signed_by_a_server_are_accepted() {
     assert_eq!(post(&ready, format!("signed_parameters={bad}")).await, 401);
     assert_eq!(post(&ready, "x=1".into()).await, 401);
     assert_eq!(post(&ready, "x".repeat(2 << 20)).await, 413);
+    assert!((cluster.metric("usher_edge_shed_total{reason=\"body_size\"}") - 1.0).abs() < 0.1);
     assert_eq!(post(&format!("{ready}x"), format!("signed_parameters={good}")).await, 404);
     assert_eq!(post("/usher/callback/", String::new()).await, 404);
     let late = address(CallbackKind::RecordingReady, 1);

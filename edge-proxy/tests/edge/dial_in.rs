@@ -207,6 +207,7 @@ async fn dial_in_answers_only_with_the_password_and_never_without_a_configured_o
     assert_eq!(cluster.client.get("/fsapi").await.key(), "unsupportedRequest");
     let large = format!("{form}&x={}", encode(&"y".repeat(2 << 20)));
     assert_eq!(ask_as(&cluster, &format!("fsapi:{PASSWORD}"), &large).await.status, StatusCode::BAD_REQUEST);
+    assert!((cluster.metric("usher_edge_shed_total{reason=\"body_size\"}") - 1.0).abs() < 0.1);
     let closed = Cluster::start(1).await;
     assert_eq!(ask_as(&closed, &format!("fsapi:{PASSWORD}"), form).await.key(), "unsupportedRequest");
 }

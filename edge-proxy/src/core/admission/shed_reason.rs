@@ -22,7 +22,8 @@ pub enum ShedReason {
     Connections,
     /// The head of a request is larger than `edge.max_head`.
     HeadSize,
-    /// The body of a request is larger than `edge.max_body` or a part of it that must fit into memory.
+    /// The body of a request is larger than `edge.max_body`, or a part of it that must fit into memory is larger
+    /// than it may be.
     BodySize,
     /// The body of a request took longer than `edge.client_timeout` allows.
     BodyTime,

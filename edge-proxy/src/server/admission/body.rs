@@ -28,7 +28,7 @@ pub(in crate::server) const BUFFER_MAX: usize = 1 << 20;
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The reasons why a body was not read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::server) enum BodyError {
     #[error("the body is larger than allowed")]
     TooLarge,

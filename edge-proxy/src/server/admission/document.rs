@@ -35,8 +35,8 @@ pub(in crate::server) enum RequestDocument {
 pub(in crate::server) struct StreamedDocument {
     /// The body; `None` once it was sent.
     body: Option<RequestPayload>,
-    /// The fault at whose byte the body breaks off, if it is found to be no document.
-    fault: Arc<OnceLock<BodyFault>>,
+    /// The reason for which the body breaks off, if it is not the client that ends it.
+    fault: Arc<OnceLock<BodyError>>,
     /// The size that the client has announced, bytes.
     announced: Option<u64>,
 }
@@ -136,8 +136,8 @@ impl RequestDocument {
         }
     }
 
-    /// Returns the body as `multipart/form-data`; `kind` is its `Content-Type`, which names the boundary.
-    pub(in crate::server) fn multipart(mut self, kind: Option<HeaderValue>) -> UploadBody {
+    /// Returns the body as `multipart/form-data` for one call; `kind` is its `Content-Type`, which names the boundary.
+    pub(in crate::server) fn multipart(&mut self, kind: Option<HeaderValue>) -> UploadBody {
         match (self.upload(), kind) {
             (Some(UploadBody::Xml(body)), Some(kind)) => UploadBody::Multipart(body, kind),
             _ => UploadBody::None,
@@ -158,8 +158,8 @@ impl RequestDocument {
         }
     }
 
-    /// Returns the fault at which the document broke off on its way.
-    pub(in crate::server) fn fault(&self) -> Option<BodyFault> {
+    /// Returns the fault of the document, or the limit that it exceeded, for which it broke off on its way.
+    pub(in crate::server) fn fault(&self) -> Option<BodyError> {
         match self {
             Self::Streamed(document) => document.fault.get().copied(),
             Self::None | Self::Held(_) => None,
@@ -171,7 +171,7 @@ impl RequestDocument {
 struct CheckedBody<B> {
     inner: B,
     check: Option<DocumentBody>,
-    fault: Arc<OnceLock<BodyFault>>,
+    fault: Arc<OnceLock<BodyError>>,
 }
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for CheckedBody<B> {
@@ -188,11 +188,16 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for CheckedBody<B> {
             (Some(check), None) => check.end(),
             (None, _) | (_, Some(Err(_))) => Ok(()),
         };
-        if let Err(fault) = judged {
+        let broken = match (judged, &frame) {
+            (Err(fault), _) => Some(BodyError::Faulty(fault)),
+            (Ok(()), Some(Err(error))) => Some(body_error(error.as_ref())),
+            (Ok(()), _) => None,
+        };
+        if let Some(error) = broken {
             // An error here aborts the request, so that the server never receives a whole body and does
             // not act on the part that it has.
-            let _ = self.fault.set(fault);
-            return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
+            let _ = self.fault.set(error);
+            return Poll::Ready(Some(Err(error.into())));
         }
         Poll::Ready(frame)
     }
@@ -202,7 +207,7 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for CheckedBody<B> {
 struct EditedBody {
     inner: RequestPayload,
     edit: PresentationEdit,
-    fault: Arc<OnceLock<BodyFault>>,
+    fault: Arc<OnceLock<BodyError>>,
 }
 
 impl Body for EditedBody {
@@ -220,8 +225,9 @@ impl Body for EditedBody {
             let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
             let mut out = Vec::new();
             if let Err(fault) = self.edit.pass(data, &mut out) {
-                let _ = self.fault.set(fault);
-                return Poll::Ready(Some(Err(BodyError::Faulty(fault).into())));
+                let error = BodyError::Faulty(fault);
+                let _ = self.fault.set(error);
+                return Poll::Ready(Some(Err(error.into())));
             }
             // All bytes of a part may be held or left out.
             if !out.is_empty() {

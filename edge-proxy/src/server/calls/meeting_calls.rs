@@ -30,7 +30,7 @@ use crate::{
             meeting_owner::MeetingOwner,
             server_calls::ServerCalls,
         },
-        reply::{CallReply, faulty_document},
+        reply::CallReply,
         request::VerifiedRequest,
     },
     upstream::{ServerAnswer, ServerCallError, UploadBody, is_our_fault},
@@ -143,10 +143,7 @@ impl MeetingCalls {
         match self.change(request, parameters, server, upload).await {
             Ok(answer) => CallReply::passed_on(&answer, request.own_ids(&answer.text).into_owned()),
             // A broken document is the client's fault, and another try would fail the same way.
-            Err(error) => match request.document.fault() {
-                Some(fault) => CallReply::refused(&faulty_document(fault)),
-                None => CallReply::unanswered(request.call, &error, request.document.size()),
-            },
+            Err(error) => CallReply::undelivered(request.call, &error, &request.document),
         }
     }
 

@@ -32,7 +32,11 @@ use crate::{
         },
     },
     metrics::RequestMetrics,
-    server::{admission::body::read_small, callback_sealer::CallbackSealer, transport::HttpResponse},
+    server::{
+        admission::body::{BodyError, read_small},
+        callback_sealer::CallbackSealer,
+        transport::HttpResponse,
+    },
 };
 
 /// Takes the callbacks of servers.
@@ -85,7 +89,7 @@ impl CallbackReceiver {
         }
         if body.size_hint().lower() > limits.largest {
             self.warn("a callback is larger than callbacks.max_body", &state);
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+            return Err(unread(BodyError::TooLarge, &self.metrics));
         }
         let mut bytes = self.bytes.holder(ByteOwner::Tenant(state.meeting.tenant.clone()));
         let body = match parts.method {

@@ -11,6 +11,7 @@ use url::Url;
 use usher_bbb::{call::ApiCall, secret::Secret};
 use usher_model::settings::VoiceSettings;
 
+use super::server_answer::count_unread;
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
     core::{
@@ -79,8 +80,12 @@ impl DialInReceiver {
             return ("unauthorized", response);
         }
         let mut bytes = self.bytes.holder(ByteOwner::Fleet);
-        let Ok(form) = read_small(body, self.form, &mut bytes).await else {
-            return ("unreadable", empty(StatusCode::BAD_REQUEST));
+        let form = match read_small(body, self.form, &mut bytes).await {
+            Ok(form) => form,
+            Err(error) => {
+                count_unread(error, &self.metrics);
+                return ("unreadable", empty(StatusCode::BAD_REQUEST));
+            }
         };
         let Some(table) = self.cell.load_full() else {
             return ("no_table", empty(StatusCode::SERVICE_UNAVAILABLE));

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use usher_model::callback::HookState;
 use usher_runtime::repeated_warnings::RequestWarnings;
 
-use super::server_answer::{HandOverLimits, not_taken, unopened, unread};
+use super::server_answer::{HandOverLimits, count_unread, not_taken, unopened, unread};
 use crate::{
     control::{hooks::HookClient, table_cell::TableCell},
     core::{
@@ -19,7 +19,7 @@ use crate::{
     },
     metrics::RequestMetrics,
     server::{
-        admission::body::{discard, read_small},
+        admission::body::{BodyError, discard, read_small},
         callback_sealer::CallbackSealer,
     },
 };
@@ -65,6 +65,7 @@ impl EventReceiver {
             if let Some(held_back) = self.warnings.admit("large event", &server) {
                 warn!(%server, size, held_back, "an event is larger than callbacks.max_body and is lost");
             }
+            count_unread(BodyError::TooLarge, &self.metrics);
             return discard(body, limits.silence).await.map_err(|error| unread(error, &self.metrics));
         }
         let mut bytes = self.bytes.holder(ByteOwner::Fleet);

@@ -55,6 +55,17 @@ pub(super) fn unopened(reason: UnopenedAddress) -> StatusCode {
 
 /// Returns the status for a body that was not read, and counts the limit that it exceeded.
 pub(super) fn unread(error: BodyError, metrics: &RequestMetrics) -> StatusCode {
+    count_unread(error, metrics);
+    match error {
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken | BodyError::Faulty(_) => StatusCode::BAD_REQUEST,
+        BodyError::OverBudget(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Counts the limit that a body exceeded.
+pub(super) fn count_unread(error: BodyError, metrics: &RequestMetrics) {
     let limit = match error {
         BodyError::TooLarge => Some(ShedReason::BodySize),
         BodyError::Slow => Some(ShedReason::BodyTime),
@@ -63,12 +74,6 @@ pub(super) fn unread(error: BodyError, metrics: &RequestMetrics) -> StatusCode {
     };
     if let Some(limit) = limit {
         metrics.shed.count(limit);
-    }
-    match error {
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Broken | BodyError::Faulty(_) => StatusCode::BAD_REQUEST,
-        BodyError::OverBudget(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -11,7 +11,10 @@ use usher_bbb::{
 use crate::{
     core::{admission::ShedReason, document_body::BodyFault},
     metrics::RequestOutcome,
-    server::transport::HttpResponse,
+    server::{
+        admission::{body::BodyError, document::RequestDocument},
+        transport::HttpResponse,
+    },
     upstream::{ServerAnswer, ServerCallError},
 };
 
@@ -154,6 +157,36 @@ impl CallReply {
         }
     }
 
+    /// Answers a call with a document that the server has not answered: by the reason for which the document broke
+    /// off on its way, if that is it.
+    pub(in crate::server) fn undelivered(
+        call: ApiCall,
+        error: &ServerCallError,
+        document: &RequestDocument,
+    ) -> Self {
+        match document.fault() {
+            Some(fault) => Self::unread(call, fault),
+            None => Self::unanswered(call, error, document.size()),
+        }
+    }
+
+    /// Refuses a body that was not read. A limit that it exceeded is counted.
+    pub(in crate::server) fn unread(call: ApiCall, error: BodyError) -> Self {
+        let refused = |message: String| Self::refused_to(call, &Refusal::validation(message));
+        match error {
+            BodyError::TooLarge => refused("Request body is too large".into()).over(ShedReason::BodySize),
+            BodyError::Slow => refused("Request body took too long".into()).over(ShedReason::BodyTime),
+            BodyError::Broken => refused("Request not recognized".into()),
+            BodyError::Faulty(fault) => {
+                // A server would answer it with HTTP 500 and an error page, which a client must never receive
+                // (design 7).
+                let reply = refused(fault.to_string());
+                if fault == BodyFault::Excessive { reply.over(ShedReason::BodySize) } else { reply }
+            }
+            BodyError::OverBudget(_) => Self::shed(call, ShedReason::ByteBudget),
+        }
+    }
+
     /// Redirects the browser to `location`.
     pub(in crate::server) fn redirect(location: String, outcome: RequestOutcome) -> Self {
         // Locations are built from URLs that were valid, so that one that no header can hold is a defect
@@ -167,10 +200,4 @@ impl CallReply {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Self { response, outcome, shed: None }
     }
-}
-
-/// Returns the refusal of a document that no server accepts. A server would answer it with HTTP 500 and
-/// an error page, which a client must never receive (design 7).
-pub(in crate::server) fn faulty_document(fault: BodyFault) -> Refusal {
-    Refusal::validation(fault.to_string())
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     control::{table::LiveTable, table_cell::TableCell},
     core::{
-        admission::{ByteBudget, ByteHolder, ByteOwner, ShedReason},
+        admission::{ByteBudget, ByteHolder, ByteOwner},
         document_body::DocumentBody,
         limits,
     },
@@ -30,7 +30,7 @@ use crate::{
             document::RequestDocument,
             multipart,
         },
-        reply::{CallReply, faulty_document},
+        reply::CallReply,
     },
 };
 
@@ -75,7 +75,7 @@ impl RequestVerifier {
         let kind = body_kind(call, &parts, &body)?;
         // A body that is not read has no limit: the join at once never looks at one either.
         if kind.is_some() && body.size_hint().lower() > self.bodies.largest {
-            return Err(refused_body(call, &BodyError::TooLarge));
+            return Err(Box::new(CallReply::unread(call, BodyError::TooLarge)));
         }
         if call.strategy() == CallStrategy::Local(LocalAnswer::Version) {
             return Err(version(&parts));
@@ -108,7 +108,7 @@ impl RequestVerifier {
         let document = match body.filter(|_| kind.is_some() && is_upload) {
             Some(body) => RequestDocument::take(body, check, self.bodies, &mut document_bytes)
                 .await
-                .map_err(|error| refused_body(call, &error))?,
+                .map_err(|error| Box::new(CallReply::unread(call, error)))?,
             None => RequestDocument::None,
         };
         let parameters = signed.into_list();
@@ -161,7 +161,7 @@ impl RequestVerifier {
                 None => String::from_utf8(body.into()).map_err(|_| BodyError::Broken),
             }
         };
-        read.await.map_err(|error| refused_body(call, &error))
+        read.await.map_err(|error| Box::new(CallReply::unread(call, error)))
     }
 }
 
@@ -194,19 +194,4 @@ fn body_kind(call: ApiCall, parts: &Parts, body: &Incoming) -> Result<Option<Bod
 
 fn refused(call: ApiCall, refusal: &Refusal) -> Box<CallReply> {
     Box::new(CallReply::refused_to(call, refusal))
-}
-
-fn refused_body(call: ApiCall, error: &BodyError) -> Box<CallReply> {
-    let refused = |refusal: &Refusal| CallReply::refused_to(call, refusal);
-    Box::new(match error {
-        BodyError::TooLarge => {
-            refused(&Refusal::validation("Request body is too large")).over(ShedReason::BodySize)
-        }
-        BodyError::Slow => {
-            refused(&Refusal::validation("Request body took too long")).over(ShedReason::BodyTime)
-        }
-        BodyError::Broken => refused(&Refusal::validation("Request not recognized")),
-        BodyError::Faulty(fault) => refused(&faulty_document(*fault)),
-        BodyError::OverBudget(_) => CallReply::shed(call, ShedReason::ByteBudget),
-    })
 }

@@ -1,5 +1,7 @@
 //! The bytes of bodies and answers in memory.
 
+use std::time::Duration;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -89,4 +91,58 @@ async fn requests_over_a_fixed_limit_are_counted_under_it() {
     let many = format!("meetingID=room&{}", vec!["a=1"; 1000].join("&"));
     let too_many = cluster.client.call("getMeetingInfo", &many).await;
     assert_eq!((too_many.key().as_str(), shed(&cluster, "parameters")), ("validationError", 1.0));
+}
+
+/// Sends a request that begins as given and has no end, and returns its answer.
+async fn answer_to(cluster: &Cluster, begin: &str) -> String {
+    let (call, query) = begin.split_once('?').expect("has a query");
+    let (query, rest) = query.split_once(' ').expect("has a version");
+    let begin = format!("POST /bigbluebutton/api/{call}?{} {rest}", signed(call, query));
+    raw(cluster.client.address, begin.as_bytes()).await
+}
+
+/// A large document has no announced size, or stops on its way to the server: it is refused as a small one is.
+#[tokio::test]
+async fn documents_that_exceed_a_limit_on_their_way_are_refused_and_counted() {
+    let cluster = Cluster::start_with(1, |settings| {
+        settings.edge.max_body = 2 << 20;
+        settings.edge.client_timeout = Duration::from_millis(500);
+    })
+    .await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    cluster.sims[0].add_recording(SimRecording::new("room", 1));
+    let recording = cluster.sims[0].recordings()[0].record_id.clone();
+    let xml = document(3 << 20);
+    let file =
+        format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.vtt\"\r\n\r\n{xml}");
+    let calls = [
+        ("insertDocument?meetingID=room".to_owned(), "application/xml", &xml),
+        ("create?meetingID=new&name=Room".to_owned(), "application/xml", &xml),
+        (
+            format!("putRecordingTextTrack?recordID={recording}&kind=captions&lang=de"),
+            "multipart/form-data; boundary=b",
+            &file,
+        ),
+    ];
+    for (number, (call, kind, body)) in calls.iter().enumerate() {
+        let head = format!("{call} HTTP/1.1\r\nhost: bbb.test\r\ncontent-type: {kind}\r\n");
+        let chunked = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}", body.len());
+        let answer = answer_to(&cluster, &format!("{head}{chunked}")).await;
+        assert!(answer.contains("validationError") && answer.contains("too large"), "{call}: {answer}");
+        assert_eq!(
+            shed(&cluster, "body_size"),
+            f64::from(u32::try_from(number + 1).expect("is small")),
+            "{call}"
+        );
+        let stopped = format!("content-length: {}\r\n\r\n{}", 2 << 20, &body[..3 << 19]);
+        let answer = answer_to(&cluster, &format!("{head}{stopped}")).await;
+        assert!(answer.contains("validationError") && answer.contains("took too long"), "{call}: {answer}");
+        assert_eq!(
+            shed(&cluster, "body_time"),
+            f64::from(u32::try_from(number + 1).expect("is small")),
+            "{call}"
+        );
+    }
+    assert_eq!(cluster.sims[0].meetings().len(), 1, "no server acts on a part of a document");
 }

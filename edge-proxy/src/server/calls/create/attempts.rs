@@ -24,7 +24,7 @@ use crate::{
     server::{
         calls::confirmation::{confirm_placed, confirmation},
         fleet::meeting_owner::MeetingOwner,
-        reply::{CallReply, faulty_document},
+        reply::CallReply,
     },
     upstream::{ServerAnswer, ServerCallError, is_our_fault},
 };
@@ -221,10 +221,7 @@ impl MeetingCreation {
     /// Returns the answer to a create that the server has not answered. Another try may help, unless the
     /// request is at fault.
     fn unanswered(&self, error: &ServerCallError) -> CallReply {
-        match self.request.document.fault() {
-            Some(fault) => CallReply::refused(&faulty_document(fault)),
-            None => CallReply::unanswered(ApiCall::Create, error, self.request.document.size()),
-        }
+        CallReply::undelivered(ApiCall::Create, error, &self.request.document)
     }
 
     fn passed_on(&self, answer: &ServerAnswer) -> CallReply {

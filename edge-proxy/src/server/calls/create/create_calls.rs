@@ -19,9 +19,9 @@ use crate::{
         rules::{DeploymentRules, wishes},
     },
     server::{
-        admission::document::RequestDocument,
+        admission::{body::BodyError, document::RequestDocument},
         fleet::meeting_locator::MeetingLocator,
-        reply::{CallReply, faulty_document},
+        reply::CallReply,
         request::VerifiedRequest,
     },
 };
@@ -50,7 +50,7 @@ impl CreateCalls {
         {
             request.document = match with_presentation(request.document, shown) {
                 Ok(document) => document,
-                Err(fault) => return CallReply::refused(&faulty_document(fault)),
+                Err(fault) => return CallReply::unread(request.call, BodyError::Faulty(fault)),
             };
         }
         let brings_documents = !request.document.is_empty() || names_presentation;

@@ -52,8 +52,7 @@ pub(super) async fn put(
         Ok(holders) => holders,
         Err(reply) => return reply,
     };
-    let size = request.document.size();
-    let document = std::mem::replace(&mut request.document, RequestDocument::None);
+    let mut document = std::mem::replace(&mut request.document, RequestDocument::None);
     let kind = request.content_type.take();
     let (Some(server), upload) = (holders.first(), document.multipart(kind)) else {
         return CallReply::unavailable_to(request.call);
@@ -63,7 +62,7 @@ pub(super) async fn put(
     let answer = servers.call(server, request.call, &parameters(&request), upload, deadline).await;
     match answer {
         Ok(answer) => passed_on(&answer),
-        Err(error) => CallReply::unanswered(request.call, &error, size),
+        Err(error) => CallReply::undelivered(request.call, &error, &document),
     }
 }
 
