@@ -46,6 +46,11 @@ async fn creates_of_a_crowd_at_a_hung_server_leave_places_for_others() {
     assert_eq!(crowd.further_answers(), 0);
     cluster.client.join("room").await.location();
     assert!(cluster.client.call("getMeetings", "").await.is_success());
+    // Creates outlive their clients, and keep their places until the server has answered.
+    drop(crowd);
+    eventually("the clients have gone", async || cluster.metric("usher_edge_connections") <= 2.0).await;
+    assert!(crowd_call(&cluster, "create", "meetingID=more&name=Room").await.is_retryable());
+    assert_eq!((cluster.calls("create"), shed(&cluster, "server_concurrency")), (66, 37.0));
 }
 
 /// Returns the numbers of placements and of abandoned ones.
