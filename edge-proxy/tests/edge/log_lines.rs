@@ -11,32 +11,45 @@ use tracing::{
     span,
 };
 use usher_bbb::{call::ApiCall, query::encode};
-use usher_bbb_sim::{FaultKind, SimFault, SimRecording};
+use usher_bbb_sim::{FaultKind, SimFault, SimOptions, SimRecording};
 use usher_model::server::Health;
 
-use crate::support::Cluster;
+use crate::support::{Cluster, signed};
 
 /// Most lines of one kind that a crowd of requests causes. A test takes no longer than two pauses between lines.
 const MOST: usize = 3;
 
-/// The lines of an edge in this thread, by level and message.
+/// The lines of one message.
+#[derive(Debug, Default)]
+struct RepeatedLine {
+    count: usize,
+    /// The other fields of the first line, as `name=value`.
+    fields: Vec<String>,
+}
+
+/// The lines of an edge in this thread, by message.
 #[derive(Debug, Clone, Default)]
-struct LogLines(Arc<Mutex<BTreeMap<String, usize>>>);
+struct LogLines(Arc<Mutex<BTreeMap<String, RepeatedLine>>>);
 
 impl LogLines {
-    /// Returns the numbers of lines, and forgets them.
-    fn take(&self) -> BTreeMap<String, usize> {
+    /// Returns the lines, and forgets them.
+    fn take(&self) -> BTreeMap<String, RepeatedLine> {
         std::mem::take(&mut *self.0.lock().expect("no test panics here"))
     }
 }
 
 #[derive(Default)]
-struct LineMessage(String);
+struct LineFields {
+    message: String,
+    others: Vec<String>,
+}
 
-impl Visit for LineMessage {
+impl Visit for LineFields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            self.0 = format!("{value:?}");
+            self.message = format!("{value:?}");
+        } else {
+            self.others.push(format!("{field}={value:?}"));
         }
     }
 }
@@ -55,9 +68,14 @@ impl Subscriber for LogLines {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut message = LineMessage::default();
-        event.record(&mut message);
-        *self.0.lock().expect("no test panics here").entry(message.0).or_default() += 1;
+        let mut fields = LineFields::default();
+        event.record(&mut fields);
+        let mut lines = self.0.lock().expect("no test panics here");
+        let line = lines.entry(fields.message).or_default();
+        line.count += 1;
+        if line.count == 1 {
+            line.fields = fields.others;
+        }
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -69,7 +87,7 @@ impl Subscriber for LogLines {
 fn few(lines: &LogLines, expected: &str) {
     let lines = lines.take();
     assert!(lines.keys().any(|line| line.contains(expected)), "`{expected}` is not among {lines:?}");
-    assert!(lines.values().all(|count| *count <= MOST), "{lines:?}");
+    assert!(lines.values().all(|line| line.count <= MOST), "{lines:?}");
 }
 
 #[tokio::test]
@@ -137,4 +155,45 @@ async fn without_a_control_plane_requests_cause_few_lines() {
         );
     }
     few(&lines, "an end was not reported");
+}
+
+/// Checks that there is one line with a message, and that it has these fields.
+fn one(lines: &LogLines, message: &str, fields: &[&str]) {
+    let lines = lines.take();
+    let line = lines.get(message).unwrap_or_else(|| panic!("`{message}` is not among {lines:?}"));
+    assert_eq!(line.count, 1, "{lines:?}");
+    for field in fields {
+        assert!(line.fields.iter().any(|has| has == field), "{field}: {line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_logged_once_with_its_reason() {
+    let lines = LogLines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let server = SimOptions { body_limit: 1 << 20, ..SimOptions::new("server-secret-0").at_once() };
+    let cluster = Cluster::over(server).await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    lines.take();
+    let path = format!("/bigbluebutton/api/insertDocument?{}", signed("insertDocument", "meetingID=room"));
+    let name = "x".repeat(3 << 19);
+    let body =
+        format!("<modules><module name=\"presentation\"><document>{name}</document></module></modules>");
+    for _ in 0..3 {
+        let kind = [("content-type", "application/xml")];
+        let answer = cluster.client.send("POST", &path, &kind, body.clone()).await;
+        assert_eq!(answer.key(), "validationError", "{answer:?}");
+    }
+    one(&lines, "a server refuses requests", &["server=s0", "call=\"insertDocument\"", "status=413"]);
+
+    // With every server cordoned the log once said that no control plane answers.
+    cluster.plane.decline_placements(Some("POOL_EMPTY"));
+    for number in 0..3 {
+        assert!(
+            cluster.client.call("create", &format!("meetingID=m{number}&name=Room")).await.is_retryable()
+        );
+    }
+    let error = "error=no control plane can do it now: no server takes the meeting: pool_empty";
+    one(&lines, "a meeting was not placed", &[error]);
 }
