@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use usher_bbb::query::EditedParameters;
-use usher_model::tenant::PresentationDocument;
+use usher_model::{id::TenantId, tenant::PresentationDocument};
 use usher_runtime::tasks::TaskGroup;
 
 use super::{
@@ -24,6 +24,7 @@ use crate::{
         reply::CallReply,
         request::VerifiedRequest,
     },
+    upstream::{ComputeRefusal, FairCompute},
 };
 
 /// Answers `create`.
@@ -48,9 +49,11 @@ impl CreateCalls {
         if let Some(shown) = &route.policy.presentation
             && (shown.forced || !names_presentation)
         {
-            request.document = match with_presentation(request.document, shown) {
-                Ok(document) => document,
-                Err(fault) => return CallReply::unread(request.call, BodyError::Faulty(fault)),
+            let (compute, document) = (self.ports.servers.compute(), request.document);
+            request.document = match with_presentation(compute, &request.tenant, document, shown).await {
+                Ok(Ok(document)) => document,
+                Ok(Err(fault)) => return CallReply::unread(request.call, BodyError::Faulty(fault)),
+                Err(_) => return CallReply::unavailable(),
             };
         }
         let brings_documents = !request.document.is_empty() || names_presentation;
@@ -79,19 +82,52 @@ impl CreateCalls {
     }
 }
 
-/// Returns the document of a create with the presentation of its tenant. All other modules stay.
-fn with_presentation(
+/// Returns the document of a create with the presentation of its tenant. All other modules stay. A document in memory
+/// is edited in one piece, which is long work if it is large; one on its way is edited as it comes.
+///
+/// # Errors
+/// Too much work of the tenant waits. The inner error is the fault of a document that no server accepts.
+async fn with_presentation(
+    compute: &FairCompute,
+    tenant: &TenantId,
     document: RequestDocument,
     shown: &PresentationDocument,
-) -> Result<RequestDocument, BodyFault> {
+) -> Result<Result<RequestDocument, BodyFault>, ComputeRefusal> {
     if document.is_empty() {
-        return Ok(RequestDocument::Held(modules(shown).into()));
+        return Ok(Ok(RequestDocument::Held(modules(shown).into())));
     }
     let mode = if shown.forced { PresentationMode::Forced } else { PresentationMode::Default };
-    document.edited(PresentationEdit::new(mode, module(shown)))
+    let edit = PresentationEdit::new(mode, module(shown));
+    let size = if let RequestDocument::Held(bytes) = &document { bytes.len() } else { 0 };
+    compute.run(Some(tenant), size, move || document.edited(edit)).await
 }
 
 /// Returns whether a create names a presentation in its parameters.
 fn names_presentation(parameters: &EditedParameters<'_>) -> bool {
     parameters.first("preUploadedPresentation").is_some_and(|url| !url.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_document_is_edited_in_its_turn_and_occupies_no_worker() {
+        let shown =
+            PresentationDocument { url: "https://a.test/a.pdf".into(), name: String::new(), forced: true };
+        let edited = async |turns: usize, size: usize| {
+            let notes = "x".repeat(size);
+            let body = format!("<modules><module name=\"notes\">{notes}</module></modules>");
+            let document = RequestDocument::Held(body.into());
+            let compute = FairCompute::with_turns(turns);
+            with_presentation(&compute, &TenantId::default_tenant(), document, &shown).await
+        };
+        for (turns, size) in [(1, 1), (1, 1 << 20), (0, 1)] {
+            let Ok(Ok(RequestDocument::Held(bytes))) = edited(turns, size).await else {
+                panic!("{turns} {size}")
+            };
+            assert!(bytes.len() > size && bytes.ends_with(b"</module></modules>"), "{turns} {size}");
+        }
+        assert!(matches!(edited(0, 1 << 20).await, Err(ComputeRefusal::Full)));
+    }
 }
