@@ -66,7 +66,7 @@ async fn no_create_is_placed_on_a_server_that_has_no_place_for_it() {
     let cluster = cluster(2, |_| {}).await;
     let home = cluster.home("room");
     let hang = SimFault::new(FaultKind::Hang).on(ApiCall::Create);
-    cluster.sims[home].faults().set(hang.clone()).await;
+    cluster.sims[home].faults().set(hang).await;
     // One after the other, so that the other server has places for all that it gets.
     let of = |size: usize, begin: &'static str| {
         Crowd::of(&cluster, size, "create", move |number| format!("meetingID={begin}-{number}&name=Room"))

@@ -233,10 +233,8 @@ impl MeetingCreation {
         let created = confirmation(&self.key, server, "", created);
         match self.ports.placement.confirm(&created).await {
             Ok(routed) => {
-                if !routed {
-                    if let Some(held_back) = self.ports.warnings.admit("routed elsewhere", server) {
-                        info!(%server, held_back, "the meeting of a create is routed to another server by now");
-                    }
+                if !routed && let Some(held_back) = self.ports.warnings.admit("routed elsewhere", server) {
+                    info!(%server, held_back, "the meeting of a create is routed to another server by now");
                 }
                 routed
             }
