@@ -90,8 +90,15 @@ impl Engine {
         let committer = GroupCommitter::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
-        let writer = PlanWriter::new(fleet.clone(), committer, revisions.clone(), alarms.clone(), wall);
         let leadership = Leadership::default();
+        let writer = PlanWriter::new(
+            fleet.clone(),
+            committer,
+            revisions.clone(),
+            leadership.clone(),
+            alarms.clone(),
+            wall,
+        );
         let first_poll = settings.health.deadline + Duration::from_secs(1);
         let placer = MeetingPlacer::new(writer.clone(), first_poll, metrics.clone());
         let admin = FleetAdmin::new(writer.clone());

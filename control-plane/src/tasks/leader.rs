@@ -98,12 +98,15 @@ impl LeaderTask {
         // it.
         let mut clock = LeaseClock::new(self.ttl, clock::now());
         let mut renew_at = clock::now();
+        let mut doubts = self.leadership.doubts();
         let end = loop {
             tokio::select! {
                 () = stop.cancelled() => break TermEnd::Stopping,
                 () = tokio::time::sleep_until(renew_at.into()) => {}
+                // A fenced write was refused: the election key may be gone.
+                Ok(()) = doubts.changed() => {}
             }
-            let sent = clock::now();
+            let (sent, raised) = (clock::now(), *doubts.borrow_and_update());
             if !clock.may_act(sent) {
                 break TermEnd::Stranded;
             }
@@ -113,6 +116,7 @@ impl LeaderTask {
                     clock.acknowledged(sent, ttl);
                     renew_at = clock.renew_at();
                     self.leadership.renewed(lease.token(), clock);
+                    self.leadership.settle(raised);
                     self.metrics.leads(true);
                 }
                 Ok(Err(StoreError::Rejected(reason))) => {

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::watch;
 use tracing::info;
 use usher_model::revision::FencingToken;
+use usher_runtime::clock;
 
 use crate::core::lease::LeaseClock;
 
@@ -29,11 +30,20 @@ pub enum ReplicaRole {
 pub struct Leadership {
     role: watch::Sender<ReplicaRole>,
     clock: Arc<Mutex<Option<LeaseClock>>>,
+    /// Number of doubts that refused writes raised.
+    doubts: watch::Sender<u64>,
+    /// Number of doubts at the sending of the last acknowledged renewal.
+    settled: watch::Sender<u64>,
 }
 
 impl Default for Leadership {
     fn default() -> Self {
-        Self { role: watch::Sender::new(ReplicaRole::Follower), clock: Arc::default() }
+        Self {
+            role: watch::Sender::new(ReplicaRole::Follower),
+            clock: Arc::default(),
+            doubts: watch::Sender::new(0),
+            settled: watch::Sender::new(0),
+        }
     }
 }
 
@@ -56,6 +66,42 @@ impl Leadership {
             ReplicaRole::Leader(token) if self.clock()?.may_act(now) => Some(token.clone()),
             _ => None,
         }
+    }
+
+    /// Asks the leader task to renew the lease now, because the store refused a write that `token`
+    /// guards, and returns whether this replica still leads by `token`. Concurrent callers share
+    /// one renewal. Without this, a leader whose election key is gone would repeat its refused
+    /// writes until the next scheduled renewal.
+    pub async fn confirm(&self, token: &FencingToken) -> bool {
+        let mut wanted = 0;
+        self.doubts.send_modify(|doubts| {
+            *doubts += 1;
+            wanted = *doubts;
+        });
+        let (mut settled, mut roles) = (self.settled.subscribe(), self.role.subscribe());
+        loop {
+            if self.token(clock::now()).as_ref() != Some(token) {
+                return false;
+            }
+            if *settled.borrow_and_update() >= wanted {
+                return true;
+            }
+            // Fails only without a leadership, which `self` is.
+            tokio::select! {
+                _ = settled.changed() => {}
+                _ = roles.changed() => {}
+            }
+        }
+    }
+
+    /// Returns a receiver of the number of doubts, for the leader task.
+    pub(super) fn doubts(&self) -> watch::Receiver<u64> {
+        self.doubts.subscribe()
+    }
+
+    /// Notes that a renewal was acknowledged that was sent after this number of doubts.
+    pub(super) fn settle(&self, doubts: u64) {
+        self.settled.send_replace(doubts);
     }
 
     /// Returns the token and the longest time for an `end` that is sent now: the call must finish
@@ -103,6 +149,31 @@ impl Leadership {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn x3_a_doubt_is_settled_by_the_next_renewal_or_ends_with_the_leadership() {
+        let (leadership, lease) =
+            (Leadership::default(), LeaseClock::new(Duration::from_mins(1), clock::now()));
+        let token = FencingToken { key: "election/1".into(), create_revision: 7 };
+        assert!(!leadership.confirm(&token).await, "a follower confirms no token");
+        let mut doubts = leadership.doubts();
+        leadership.renewed(token.clone(), lease);
+        for leads_on in [true, false] {
+            let renew = async {
+                doubts.changed().await.expect("is asked");
+                let raised = *doubts.borrow_and_update();
+                if leads_on {
+                    leadership.renewed(token.clone(), lease);
+                    leadership.settle(raised);
+                } else {
+                    leadership.step_down(ReplicaRole::Follower);
+                }
+            };
+            let (one, other, ()) =
+                tokio::join!(leadership.confirm(&token), leadership.confirm(&token), renew);
+            assert_eq!((one, other), (leads_on, leads_on));
+        }
+    }
 
     #[test]
     fn x3_a_leader_acts_only_while_its_lease_is_certain() {

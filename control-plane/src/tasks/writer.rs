@@ -13,9 +13,17 @@ use tracing::error;
 use usher_model::revision::{FencingToken, Revision};
 use usher_runtime::clock::{self, WallClock};
 
-use super::{fleet_handle::FleetHandle, revision_reader::RevisionReader};
+use super::{
+    backoff::Backoff, fleet_handle::FleetHandle, leadership::Leadership, revision_reader::RevisionReader,
+};
 use crate::{
-    core::{epoch::Epoch, fleet::Fleet, lifecycle::PlannedStep, now::Now, plan::Plan},
+    core::{
+        epoch::Epoch,
+        fleet::Fleet,
+        lifecycle::PlannedStep,
+        now::Now,
+        plan::{Plan, PlanGuard},
+    },
     ops::alarms::{Alarm, RaisedAlarms},
     ports::{StoreError, TxnVerdict},
     store::{committer::GroupCommitter, keys},
@@ -24,6 +32,10 @@ use crate::{
 /// Longest wait for the change that refused a plan. It arrives within milliseconds; if other
 /// programs write to the store too, it may never reach the fleet.
 const SEE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Pauses before a plan is committed again although its guards are those that were refused: first
+/// and longest.
+const REPEAT_AFTER: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +66,7 @@ pub struct PlanWriter {
     fleet: FleetHandle,
     committer: GroupCommitter,
     revisions: RevisionReader,
+    leadership: Leadership,
     alarms: RaisedAlarms,
     wall: WallClock,
     /// Whether the store rejected the last write.
@@ -66,10 +79,11 @@ impl PlanWriter {
         fleet: FleetHandle,
         committer: GroupCommitter,
         revisions: RevisionReader,
+        leadership: Leadership,
         alarms: RaisedAlarms,
         wall: WallClock,
     ) -> Self {
-        Self { fleet, committer, revisions, alarms, wall, refused: Arc::default() }
+        Self { fleet, committer, revisions, leadership, alarms, wall, refused: Arc::default() }
     }
 
     /// Reads both clocks.
@@ -87,20 +101,35 @@ impl PlanWriter {
     /// repeated decision finds its own write, or makes a plan whose guards fail if the lost write
     /// happens after all.
     ///
+    /// If the repeated decision has the guards that were refused, the fleet shows no reason for the
+    /// refusal: the fence may have failed, so the leadership is looked at before the plan is
+    /// committed again.
+    ///
     /// # Errors
-    /// The decision refused, the store failed, or the deadline passed.
+    /// The decision refused, the store failed, this replica no longer leads by `fence`, or the
+    /// deadline passed.
     pub async fn write<T, E>(
         &self,
         deadline: Instant,
         fence: Option<&FencingToken>,
         mut decide: impl FnMut(&Fleet, Now) -> Result<PlannedStep<T>, E>,
     ) -> Result<WriteReceipt<T>, WriteError<E>> {
+        let mut refused: Option<(Epoch, Vec<PlanGuard>)> = None;
+        let mut pauses = Backoff::new(REPEAT_AFTER.0, REPEAT_AFTER.1);
         loop {
             let (decided, epoch, at) =
                 self.fleet.read(|fleet| (decide(fleet, self.now()), fleet.epoch(), fleet.revision()));
             let PlannedStep { plan, outcome } = decided.map_err(WriteError::Decision)?;
             if plan.is_empty() {
                 return Ok(WriteReceipt { outcome, revision: at });
+            }
+            if refused.as_ref().is_some_and(|(then, guards)| *then == epoch && *guards == plan.guards) {
+                let look = self.look_again(fence, pauses.pause());
+                if !tokio::time::timeout_at(deadline.into(), look).await.map_err(|_| WriteError::Deadline)? {
+                    return Err(
+                        Arc::new(StoreError::Unavailable("this replica no longer leads".into())).into()
+                    );
+                }
             }
             let refused_at = match self.commit(&plan, fence, epoch, deadline).await? {
                 TxnVerdict::Committed(seq) => {
@@ -115,10 +144,23 @@ impl PlanWriter {
             // The next plan is made from the newest fleet there is, whether or not the change
             // arrived in time.
             let _ = self.fleet.reach(refused_at, patience.min(SEE_WITHIN)).await;
+            refused = Some((epoch, plan.guards));
         }
     }
 
-    /// Commits a leader's plan, made in `epoch`, once. If it is refused, the caller decides again.
+    /// Waits before a plan is repeated; returns `false` if this replica no longer leads by `fence`.
+    async fn look_again(&self, fence: Option<&FencingToken>, pause: Duration) -> bool {
+        if let Some(token) = fence
+            && !self.leadership.confirm(token).await
+        {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    /// Commits a leader's plan, made in `epoch`, once. If it is refused, the caller decides again;
+    /// the leadership has been looked at by then, because the fence may have failed.
     ///
     /// # Errors
     /// The store could not decide, or its answer was lost.
@@ -130,6 +172,9 @@ impl PlanWriter {
     ) -> Result<TxnVerdict, StoreError> {
         let committed = self.committer.commit_plan(plan, Some(fence), epoch).await;
         self.note(plan, committed.as_ref().err());
+        if let Ok(TxnVerdict::Refused(_)) = committed {
+            self.leadership.confirm(fence).await;
+        }
         committed
     }
 

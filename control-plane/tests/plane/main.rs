@@ -6,6 +6,7 @@ mod access;
 mod adopt;
 mod callbacks;
 mod epochs;
+mod fence;
 mod fleet_size;
 mod health;
 mod hook_figures;

@@ -179,7 +179,7 @@ impl<'a> TransactionDraft<'a> {
         self.batches
     }
 
-    fn get(&self, key: &str) -> Option<&StoreEntry> {
+    pub(super) fn get(&self, key: &str) -> Option<&StoreEntry> {
         match self.changed.get(key) {
             Some(changed) => changed.as_ref(),
             None => self.base.get(key),

@@ -171,7 +171,10 @@ impl StoreWriter {
                 return Some(PendingReply::Enter(token, reply));
             }
             WriteJob::Renew(key, reply) => {
-                let live = self.leases.get_mut(&key).filter(|lease| lease.ends > now);
+                // A lease outlives its key if another writer deletes the key. Every fenced write is
+                // refused then, so the candidate must not go on leading.
+                let entered = draft.get(&key).is_some();
+                let live = self.leases.get_mut(&key).filter(|lease| entered && lease.ends > now);
                 let renewed = live.map(|lease| {
                     lease.ends = now + lease.ttl;
                     lease.ttl

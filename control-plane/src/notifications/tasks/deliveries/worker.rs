@@ -289,9 +289,10 @@ impl DeliveryWorker {
             }
         };
         let txn = StoreTxn {
-            guards: vec![TxnGuard::Unchanged(path(&id), modified), TxnGuard::Fence(token)],
+            guards: vec![TxnGuard::Unchanged(path(&id), modified), TxnGuard::Fence(token.clone())],
             writes: vec![write],
         };
+        let leadership = self.leadership.clone();
         let (deliveries, reports, reason) =
             (self.deliveries.clone(), self.reports.clone(), reason.to_owned());
         self.tasks.spawn_short("settle callback", async move {
@@ -303,7 +304,11 @@ impl DeliveryWorker {
                         return; // it leaves the queue when the store shows that it is gone
                     }
                 }
-                Ok(TxnVerdict::Refused(_)) => debug!(delivery = %id, "callback changed during an attempt"),
+                Ok(TxnVerdict::Refused(_)) => {
+                    debug!(delivery = %id, "callback changed during an attempt");
+                    // A leader without its election key would otherwise deliver again and again.
+                    leadership.confirm(&token).await;
+                }
                 Err(error) => {
                     warn!(delivery = %id, %error, "end of a delivery not written");
                     tokio::time::sleep(TURN).await; // it is tried again: not at once
