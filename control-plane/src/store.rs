@@ -11,6 +11,7 @@ use crate::ports::Store;
 
 #[cfg(test)]
 mod arbitrary;
+mod batch_shape;
 pub mod codec;
 pub mod committer;
 pub mod embedded;

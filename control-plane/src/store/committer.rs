@@ -28,6 +28,10 @@ const UNDER_WAY: usize = 4;
 /// Largest number of transactions that wait. Callers beyond it wait until the queue has room.
 const WAITING: usize = 4096;
 
+/// Number of transactions of a refused batch that are sent alone and refused again before the rest
+/// is given up: the store then refuses more than one bad transaction, as without space.
+const REFUSED_ALONE: usize = 3;
+
 type CommitReply = oneshot::Sender<Result<TxnVerdict, StoreError>>;
 
 /// Commits transactions together with those of other callers. Clones share one queue.
@@ -119,15 +123,49 @@ async fn send(store: Arc<dyn Store>, batch: Vec<(StoreTxn, CommitReply)>, held: 
     if txns.is_empty() {
         return held;
     }
-    let results: Vec<Result<TxnVerdict, StoreError>> = match store.commit(txns).await {
-        Ok(verdicts) if verdicts.len() == answers.len() => verdicts.into_iter().map(Ok).collect(),
-        Ok(_) => answers.iter().map(|_| Err(StoreError::Unknown("verdicts do not match".into()))).collect(),
-        Err(error) => answers.iter().map(|_| Err(error.clone())).collect(),
-    };
+    let results = decide(store.as_ref(), txns).await;
     for (answer, result) in answers.into_iter().zip(results) {
         drop(answer.send(result)); // fails if the caller stopped waiting; the result has no other reader
     }
     held
+}
+
+/// Commits a batch, and returns a result for each transaction. The store refuses a batch as a whole
+/// because of one transaction that is too large or not permitted, and has then written none: each
+/// is sent alone, so that the others are not refused with it.
+async fn decide(store: &dyn Store, txns: Vec<StoreTxn>) -> Vec<Result<TxnVerdict, StoreError>> {
+    let count = txns.len();
+    let together = if count > 1 { Some(txns.clone()) } else { None };
+    match (commit_all(store, txns).await, together) {
+        (Ok(verdicts), _) => verdicts.into_iter().map(Ok).collect(),
+        (Err(StoreError::Rejected(why)), Some(txns)) => alone(store, txns, why).await,
+        (Err(error), _) => vec![Err(error); count],
+    }
+}
+
+async fn alone(store: &dyn Store, txns: Vec<StoreTxn>, why: String) -> Vec<Result<TxnVerdict, StoreError>> {
+    let (mut results, mut refused) = (Vec::with_capacity(txns.len()), 0);
+    for txn in txns {
+        let result = if refused < REFUSED_ALONE {
+            commit_all(store, vec![txn]).await.map(|verdicts| verdicts[0])
+        } else {
+            Err(StoreError::Rejected(why.clone()))
+        };
+        refused += usize::from(result.is_err());
+        results.push(result);
+    }
+    results
+}
+
+/// Commits transactions; a success has a verdict for each.
+async fn commit_all(store: &dyn Store, txns: Vec<StoreTxn>) -> Result<Vec<TxnVerdict>, StoreError> {
+    let count = txns.len();
+    let verdicts = store.commit(txns).await?;
+    if verdicts.len() == count {
+        Ok(verdicts)
+    } else {
+        Err(StoreError::Unknown("verdicts do not match".into()))
+    }
 }
 
 #[cfg(test)]

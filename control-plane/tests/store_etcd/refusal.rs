@@ -42,6 +42,22 @@ async fn a_too_large_transaction_is_rejected_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_are_too_many_for_one_request_are_all_taken() {
+    let cluster = EtcdCluster::start(1).await.expect("etcd");
+    let store = store_on(&cluster, 0);
+    let deletes = |name: String, count: usize| StoreTxn {
+        guards: vec![],
+        writes: (0..count).map(|key| TxnWrite::Delete(format!("{name}/{key}"))).collect(),
+    };
+    // 64 transactions, the mark of their deletions, and 64 operations of one are 129.
+    let small = (0..63).map(|number| deletes(format!("small/{number}"), 1));
+    let txns: Vec<StoreTxn> = small.chain([deletes("large".into(), 64)]).collect();
+    let verdicts = store.commit(txns).await.expect("are decided");
+    assert_eq!(verdicts.len(), 64);
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, TxnVerdict::Committed(_))), "{verdicts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_without_a_reachable_endpoint_is_certainly_not_done() {
     let nobody =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");

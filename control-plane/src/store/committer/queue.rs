@@ -10,16 +10,16 @@ use std::{
     hash::Hash,
 };
 
-use crate::ports::{StoreTxn, TxnGuard, TxnWrite};
+use crate::{
+    ports::{StoreTxn, TxnGuard, TxnWrite},
+    store::batch_shape::{BatchShape, MAX_TXNS},
+};
 
 /// Bounds of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchLimits {
-    /// Largest number of transactions in a batch.
+    /// Largest number of transactions in a batch; [`BatchShape`] bounds it and their operations too.
     pub(super) txns: usize,
-    /// Largest number of guards or of writes of a transaction that shares a batch. etcd counts them
-    /// together with the transactions of the batch against its `--max-txn-ops`.
-    pub(super) ops: usize,
     /// Largest sum of the bytes of keys and values; etcd refuses requests beyond 1.5 MiB.
     pub(super) bytes: usize,
     /// Number of waiting transactions that are examined for one batch.
@@ -28,7 +28,7 @@ pub(super) struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { txns: 64, ops: 64, bytes: 1 << 20, scan: 1024 }
+        Self { txns: MAX_TXNS, bytes: 1 << 20, scan: 1024 }
     }
 }
 
@@ -69,10 +69,6 @@ fn bytes(txn: &StoreTxn) -> usize {
     });
     // 64 bytes cover the encoding of each guard and write, and the store's prefix.
     touched(txn).map(|(key, _)| key.len() + 64).sum::<usize>() + values.sum::<usize>()
-}
-
-fn ops(txn: &StoreTxn) -> usize {
-    txn.guards.len().max(txn.writes.len())
 }
 
 impl<K: Eq + Hash> KeyUses<K> {
@@ -141,16 +137,16 @@ impl<T> CommitQueue<T> {
 
     fn choose(&self) -> Vec<usize> {
         let mut seen: KeyUses<&str> = KeyUses::new();
-        let (mut chosen, mut size) = (Vec::new(), 0);
+        let (mut chosen, mut size, mut shape) = (Vec::new(), 0, BatchShape::default());
         for (index, (txn, _)) in self.waiting.iter().take(self.limits.scan).enumerate() {
             let free = touched(txn)
                 .all(|(key, write)| !self.under_way.conflicts(key, write) && !seen.conflicts(key, write));
-            let large = ops(txn) > self.limits.ops || bytes(txn) > self.limits.bytes;
-            if free && large && chosen.is_empty() {
+            if free && chosen.is_empty() && bytes(txn) > self.limits.bytes {
                 return vec![index]; // a large transaction makes a batch of its own
             }
-            if free && !large && size + bytes(txn) <= self.limits.bytes {
-                size += bytes(txn);
+            let (larger, more) = (size + bytes(txn), shape.with(txn));
+            if free && larger <= self.limits.bytes && more.fits() {
+                (size, shape) = (larger, more);
                 chosen.push(index);
                 if chosen.len() == self.limits.txns {
                     break;

@@ -111,6 +111,39 @@ async fn an_error_reaches_every_caller_of_the_batch() {
     tasks.shutdown().await;
 }
 
+fn refuses(bad: impl Fn(&str) -> bool, txns: &[StoreTxn]) -> Result<Vec<TxnVerdict>, StoreError> {
+    let named = |write: &TxnWrite| matches!(write, TxnWrite::Put(key, _) if bad(key));
+    if txns.iter().flat_map(|txn| &txn.writes).any(named) {
+        return Err(StoreError::Rejected("too large".into()));
+    }
+    Ok(vec![TxnVerdict::Committed(9); txns.len()])
+}
+
+#[tokio::test]
+async fn one_bad_transaction_fails_alone() {
+    let store = Scripted::new(1000, |txns| refuses(|key| key == "k/5", txns));
+    let tasks = TaskGroup::new();
+    let committer = GroupCommitter::spawn(store, Arc::new(StoreCodec::new()), &tasks);
+    let results = join_all((0..40).map(|key| committer.commit(put(key)))).await;
+    for (key, result) in results.iter().enumerate() {
+        assert_eq!(result.is_ok(), key != 5, "{key}: {result:?}");
+    }
+    tasks.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_everything_is_not_asked_for_each_transaction() {
+    let store = Scripted::new(1000, |txns| refuses(|_| true, txns));
+    let tasks = TaskGroup::new();
+    let committer = GroupCommitter::spawn(store.clone(), Arc::new(StoreCodec::new()), &tasks);
+    let results = join_all((0..60).map(|key| committer.commit(put(key)))).await;
+    assert!(results.iter().all(|result| matches!(result, Err(StoreError::Rejected(_)))));
+    let batches = store.sizes().iter().filter(|size| **size > 1).count();
+    let alone = store.sizes().len() - batches;
+    assert!(batches > 0 && alone <= batches * REFUSED_ALONE + UNDER_WAY, "{:?}", store.sizes());
+    tasks.shutdown().await;
+}
+
 #[tokio::test]
 async fn waiting_commits_finish_at_shutdown_and_later_ones_are_certainly_not_done() {
     let (store, tasks) =

@@ -8,23 +8,19 @@ use etcd_client::{Compare, CompareOp, TxnOp, TxnOpResponse, TxnResponse};
 use super::key_space::{KeySpace, revision};
 use crate::{
     ports::{StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
-    store::keys::DELETIONS,
+    store::{batch_shape::BatchShape, keys::DELETIONS},
 };
-
-/// Largest number of transactions nested in one. etcd counts them, and the operations of the
-/// largest of them, against its `--max-txn-ops` (128 by default).
-pub(super) const NESTED: usize = 64;
-
-fn ops(txn: &StoreTxn) -> usize {
-    txn.guards.len().max(txn.writes.len())
-}
 
 /// Cuts transactions into runs that etcd takes in one request.
 pub(super) fn runs(txns: &[StoreTxn]) -> Vec<&[StoreTxn]> {
     let (mut runs, mut rest) = (Vec::new(), txns);
     while !rest.is_empty() {
-        let small = rest.iter().take(NESTED).take_while(|txn| ops(txn) <= NESTED).count();
-        let (run, after) = rest.split_at(small.max(1));
+        let mut shape = BatchShape::default();
+        let fits = |txn: &&StoreTxn| {
+            shape = shape.with(txn);
+            shape.fits()
+        };
+        let (run, after) = rest.split_at(rest.iter().take_while(fits).count().max(1));
         runs.push(run);
         rest = after;
     }
@@ -119,7 +115,7 @@ mod tests {
             guards: vec![],
             writes: (0..writes).map(|key| TxnWrite::Delete(format!("{writes}/{key}"))).collect(),
         };
-        let txns: Vec<StoreTxn> = (0..70).map(|_| txn(1)).chain([txn(100), txn(2), txn(3)]).collect();
+        let txns: Vec<StoreTxn> = (0..70).map(|_| txn(1)).chain([txn(130), txn(2), txn(3)]).collect();
         let sizes: Vec<usize> = runs(&txns).iter().map(|run| run.len()).collect();
         assert_eq!(sizes, [64, 6, 1, 2]);
         assert_eq!(runs(&txns).concat(), txns);
