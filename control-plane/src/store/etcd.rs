@@ -3,9 +3,11 @@
 //! The adapter adds the configured prefix to every key and removes it again. Every call has a
 //! deadline, and its error says whether the call is not done, perhaps done, or refused.
 
+mod auth_failure;
 mod call_failure;
 mod connect;
 mod election;
+mod endpoint;
 mod endpoint_pool;
 mod key_space;
 mod listing_pages;
@@ -56,7 +58,7 @@ impl EtcdStore {
     /// # Errors
     /// The settings are contradictory, or a certificate is unreadable.
     pub fn connect(settings: &StoreSettings) -> Result<Self, ConnectError> {
-        let pool = EndpointPool::new(connect::endpoints(settings)?, settings.timeout);
+        let pool = EndpointPool::new(connect::endpoints(settings)?, settings);
         Ok(Self { pool: Arc::new(pool), space: KeySpace::new(&settings.prefix) })
     }
 

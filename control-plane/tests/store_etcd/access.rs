@@ -22,7 +22,8 @@ async fn client_certificates_are_shown_and_servers_without_ours_are_not_trusted(
 
     let without = StoreSettings { cert: None, key: None, ..settings(&cluster) };
     let result = bounded(commit(&*store(&without), create("a"))).await;
-    assert!(matches!(result, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{result:?}");
+    let Err(StoreError::Unavailable(why) | StoreError::Unknown(why)) = result else { panic!("{result:?}") };
+    assert!(why.contains("store.cert"), "names the missing setting: {why}");
 
     let stranger = EtcdCluster::start_with(options).await.expect("etcd");
     let wrong = StoreSettings { ca: settings(&stranger).ca, ..settings(&cluster) };
@@ -106,4 +107,98 @@ async fn a_token_that_etcd_forgot_is_asked_for_anew() {
     let mut changes = store.watch("", 1).await.expect("watches");
     futures::StreamExt::next(&mut changes).await.expect("tells").expect("goes on");
     store.campaign("c", Duration::from_secs(5)).await.expect("leads").resign().await.expect("resigns");
+}
+
+/// Starts a node whose tokens are JWTs of this time to live, and locks it down. The tokens, unlike
+/// etcd's simple ones, name the revision of the users at which they were made.
+async fn with_jwt(ttl: &str) -> (EtcdCluster, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("jwt.key");
+    std::fs::write(&key, "a secret of the test, of more than 32 bytes").expect("is written");
+    let flag = format!("--auth-token=jwt,priv-key={},sign-method=HS256,ttl={ttl}", key.display());
+    let options = EtcdOptions { flags: vec![flag], ..EtcdOptions::default() };
+    let cluster = EtcdCluster::start_with(options).await.expect("etcd");
+    lock_down(&cluster).await.expect("is locked down");
+    (cluster, folder)
+}
+
+/// Connects as the user that may do everything.
+async fn root(cluster: &EtcdCluster) -> Client {
+    let options = etcd_client::ConnectOptions::new().with_user("root", "root's");
+    Client::connect(cluster.endpoints(), Some(options)).await.expect("connects")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_that_is_added_to_etcd_makes_no_call_fail() {
+    let (cluster, _key) = with_jwt("10m").await;
+    let store = store(&user(&cluster, "usher's"));
+    commit(&*store, create("before")).await.expect("is committed");
+    let mut lease = store.campaign("c", Duration::from_secs(5)).await.expect("leads");
+    root(&cluster).await.user_add("another", "another's", None).await.expect("is added");
+    commit(&*store, create("after")).await.expect("is committed with a new token");
+    root(&cluster).await.user_add("a third", "a third's", None).await.expect("is added");
+    store.revision().await.expect("is read with a new token");
+    root(&cluster).await.user_add("a fourth", "a fourth's", None).await.expect("is added");
+    lease.keep_alive().await.expect("is renewed with a new token");
+    let mut changes = store.watch("", 1).await.expect("watches");
+    futures::StreamExt::next(&mut changes).await.expect("tells").expect("goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_expired_is_asked_for_anew() {
+    let (cluster, _key) = with_jwt("1s").await;
+    let store = store(&user(&cluster, "usher's"));
+    let end = std::time::Instant::now() + Duration::from_secs(3);
+    let mut number = 0;
+    while std::time::Instant::now() < end {
+        commit(&*store, create(&format!("k/{number}"))).await.expect("is committed");
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await; // paces the writes over the tokens' lives
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_works_before_while_and_after_authentication_is_on() {
+    let cluster = EtcdCluster::start(1).await.expect("etcd");
+    let settings = user(&cluster, "usher's");
+    let store_before = store(&settings);
+    commit(&*store_before, create("off")).await.expect("is committed without a token");
+    lock_down(&cluster).await.expect("is locked down");
+    commit(&*store_before, create("on")).await.expect("is committed with a token");
+    root(&cluster).await.auth_disable().await.expect("is switched off for a repair");
+    commit(&*store_before, create("off again")).await.expect("is committed");
+    commit(&*store(&settings), create("off, by another")).await.expect("is committed");
+    cluster.client(0).await.expect("connects").auth_enable().await.expect("is switched on");
+    commit(&*store_before, create("on again")).await.expect("is committed with another token");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_was_renewed_on_disk_is_used_by_the_next_connection() {
+    let options = EtcdOptions { members: 1, tls: true, ..EtcdOptions::default() };
+    let cluster = EtcdCluster::start_with(options.clone()).await.expect("etcd");
+    let stranger = EtcdCluster::start_with(options).await.expect("etcd");
+    let (folder, good, bad) = (
+        tempfile::tempdir().expect("a folder"),
+        cluster.tls().expect("files"),
+        stranger.tls().expect("files"),
+    );
+    let (cert, key) = (folder.path().join("client.pem"), folder.path().join("client.key"));
+    let put = |from: &usher_harness::certificates::TlsFiles| {
+        std::fs::copy(&from.cert, &cert).expect("is copied");
+        std::fs::copy(&from.key, &key).expect("is copied");
+    };
+    put(bad);
+    let store =
+        store(&StoreSettings { cert: Some(cert.clone()), key: Some(key.clone()), ..settings(&cluster) });
+    let refused = bounded(commit(&*store, create("k"))).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{refused:?}");
+    std::fs::write(&cert, "half a certificate").expect("is written");
+    let half = bounded(commit(&*store, create("k"))).await;
+    assert!(matches!(half, Err(StoreError::Unavailable(_) | StoreError::Unknown(_))), "{half:?}");
+    put(good);
+    usher_harness::wait::until("a write by the renewed certificate", || async {
+        commit(&*store, create("k2")).await.map(drop).map_err(Into::into)
+    })
+    .await
+    .expect("is taken");
 }

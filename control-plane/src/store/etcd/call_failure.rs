@@ -21,6 +21,37 @@ pub(super) enum CallFailure {
 const NO_LEADER: &str = "etcdserver: no leader";
 const TOO_MANY_REQUESTS: &str = "etcdserver: too many requests";
 
+/// The alerts of TLS by which etcd demands a client certificate: that of TLS 1.3, and the one that
+/// older releases of Go send.
+const CERTIFICATE_ALERTS: [&str; 2] = ["CertificateRequired", "BadCertificate"];
+
+/// tonic's text for a connection that broke. The end of a connection often overtakes the alert.
+const BROKEN: &str = "transport error";
+
+impl CallFailure {
+    /// Adds the endpoint to the reason. `lacks_certificate` says that the settings name no client
+    /// certificate and that the endpoint has never answered over TLS: if it seems to demand one, the
+    /// reason names the settings.
+    pub(super) fn at(self, url: &str, lacks_certificate: bool) -> Self {
+        let alerts = |why: &str| CERTIFICATE_ALERTS.iter().any(|alert| why.contains(alert));
+        let tell = |why: String, demands: bool| {
+            if lacks_certificate && demands {
+                format!(
+                    "{url}: etcd ends the connection: if it demands a client certificate, set `store.cert` and \
+                     `store.key`: {why}"
+                )
+            } else {
+                format!("{url}: {why}")
+            }
+        };
+        match self {
+            Self::NotDone(why) => Self::NotDone(tell(why.clone(), alerts(&why))),
+            Self::Lost(why) => Self::Lost(tell(why.clone(), alerts(&why) || why.contains(BROKEN))),
+            Self::Refused(why) => Self::Refused(tell(why, false)),
+        }
+    }
+}
+
 pub(super) fn classify(error: Error) -> CallFailure {
     match error {
         Error::GRpcStatus(status) => of_status(&status),
@@ -39,7 +70,7 @@ pub(super) fn classify(error: Error) -> CallFailure {
 fn of_status(status: &Status) -> CallFailure {
     let text = status.message().to_owned();
     match status.code() {
-        _ if never_connected(status) => CallFailure::NotDone(text),
+        _ if never_connected(status) => CallFailure::NotDone(with_causes(status)),
         Code::Unavailable if text == NO_LEADER => CallFailure::NotDone(text),
         Code::ResourceExhausted if text == TOO_MANY_REQUESTS => CallFailure::NotDone(text),
         Code::ResourceExhausted
@@ -51,8 +82,22 @@ fn of_status(status: &Status) -> CallFailure {
         | Code::NotFound
         | Code::AlreadyExists
         | Code::Unimplemented => CallFailure::Refused(text),
-        code => CallFailure::Lost(format!("{code:?}: {text}")),
+        code => CallFailure::Lost(format!("{code:?}: {}", with_causes(status))),
     }
+}
+
+/// Returns the text of an error with those of its causes; the cause of a broken connection, as an
+/// alert of TLS, is in the last one.
+fn with_causes(status: &Status) -> String {
+    let (mut text, mut cause) = (status.message().to_owned(), status.source());
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn never_connected(status: &Status) -> bool {

@@ -1,6 +1,10 @@
 //! Conversion of settings into endpoints: addresses, certificates, user.
 
-use std::{fs, io, path::Path, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use usher_model::settings::StoreSettings;
@@ -41,47 +45,43 @@ pub enum ConnectError {
     },
 }
 
-/// Returns the endpoints, each with its connection options.
+/// Returns the addresses of the endpoints.
 ///
 /// # Errors
 /// The settings are contradictory, or a certificate is unreadable.
-pub(super) fn endpoints(settings: &StoreSettings) -> Result<Vec<(String, ConnectOptions)>, ConnectError> {
+pub(super) fn endpoints(settings: &StoreSettings) -> Result<Vec<String>, ConnectError> {
     if settings.endpoints.is_empty() {
         return Err(ConnectError::NoEndpoints);
     }
-    let plain = options(settings)?;
-    let tls = tls(settings)?;
-    settings
-        .endpoints
-        .iter()
-        .map(|url| {
-            let wrong = || ConnectError::Endpoint(url.clone());
-            let parsed: http::Uri = url.parse().map_err(|_| wrong())?;
-            if parsed.host().is_none_or(str::is_empty) {
-                return Err(wrong());
-            }
-            let options = match parsed.scheme_str() {
-                Some("http") => plain.clone(),
-                Some("https") => plain.clone().with_tls(tls.clone().ok_or(ConnectError::NoCa)?),
-                _ => return Err(wrong()),
-            };
-            Ok((url.trim_end_matches('/').to_owned(), options))
-        })
-        .collect()
+    if settings.user.is_some() != settings.password.is_some() {
+        return Err(ConnectError::HalfUser);
+    }
+    tls(settings)?;
+    let urls = settings.endpoints.iter();
+    urls.map(|url| options(settings, url).map(|_| url.trim_end_matches('/').to_owned())).collect()
 }
 
-fn options(settings: &StoreSettings) -> Result<ConnectOptions, ConnectError> {
-    let options = ConnectOptions::new()
+/// Returns the options of a connection, with the certificates that are on disk now. The user is not
+/// part of them, because etcd's authentication may be off.
+///
+/// # Errors
+/// The address is none, or a certificate is unreadable.
+pub(super) fn options(settings: &StoreSettings, url: &str) -> Result<ConnectOptions, ConnectError> {
+    let wrong = || ConnectError::Endpoint(url.to_owned());
+    let parsed: http::Uri = url.parse().map_err(|_| wrong())?;
+    if parsed.host().is_none_or(str::is_empty) {
+        return Err(wrong());
+    }
+    let plain = ConnectOptions::new()
         .with_connect_timeout(CONNECT.min(settings.timeout))
         .with_keep_alive(PING, settings.timeout)
         .with_keep_alive_while_idle(false)
         // A member that is cut off from the cluster must return an error, not its old data.
-        .with_require_leader(true)
-        .with_auto_token_refresh(true);
-    match (&settings.user, &settings.password) {
-        (Some(user), Some(password)) => Ok(options.with_user(user, password.expose())),
-        (None, None) => Ok(options),
-        _ => Err(ConnectError::HalfUser),
+        .with_require_leader(true);
+    match parsed.scheme_str() {
+        Some("http") => Ok(plain),
+        Some("https") => Ok(plain.with_tls(tls(settings)?.ok_or(ConnectError::NoCa)?)),
+        _ => Err(wrong()),
     }
 }
 
@@ -97,6 +97,20 @@ fn tls(settings: &StoreSettings) -> Result<Option<TlsOptions>, ConnectError> {
         Some(identity) => tls.identity(identity),
         None => tls,
     }))
+}
+
+/// The versions of the files of certificates, by their times of change and lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileVersions([Option<(SystemTime, u64)>; 3]);
+
+impl FileVersions {
+    /// Looks at the files. A file that is missing for a moment is a version too.
+    pub(super) fn of(settings: &StoreSettings) -> Self {
+        Self([&settings.ca, &settings.cert, &settings.key].map(|path| {
+            let found = fs::metadata(path.as_ref()?).ok()?;
+            Some((found.modified().ok()?, found.len()))
+        }))
+    }
 }
 
 fn pem(path: &Path) -> Result<Vec<u8>, ConnectError> {
@@ -135,8 +149,7 @@ mod tests {
             password: Some(Secret::new("p")),
             ..Default::default()
         };
-        let urls: Vec<String> =
-            endpoints(&settings).expect("a cluster").into_iter().map(|(url, _)| url).collect();
+        let urls = endpoints(&settings).expect("a cluster");
         assert_eq!(urls, ["http://a:2379", "http://[::1]:2379"]);
     }
 }

@@ -8,20 +8,24 @@
 
 use std::{
     future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use etcd_client::{Client, ConnectOptions, Error};
+use etcd_client::{Client, Error};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
-    sync::{OnceCell, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
 use tracing::debug;
+use usher_model::settings::StoreSettings;
 use usher_runtime::clock;
 
-use super::call_failure::{CallFailure, classify};
+use super::{
+    call_failure::{CallFailure, classify},
+    endpoint::Endpoint,
+};
 use crate::{
     core::member_choice::{AttemptTimes, CallKind, MemberChoice},
     ports::StoreError,
@@ -30,26 +34,13 @@ use crate::{
 /// Pause after every endpoint failed once.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Longest time in which an endpoint gives a token: etcd checks the password by an algorithm that is
+/// slow by design.
+const TOKEN: Duration = Duration::from_secs(2);
+
 /// Largest number of attempts of one read under way at a time. More would load a cluster that is
 /// slow as a whole.
 const UNDER_WAY: usize = 2;
-
-struct Endpoint {
-    url: String,
-    options: ConnectOptions,
-    /// The client is made at the first call: with a user, the client requests a token, and etcd may
-    /// still be starting.
-    client: OnceCell<Client>,
-    /// Number of failed calls; a watch on this endpoint checks its connection when it grows.
-    failures: watch::Sender<u64>,
-}
-
-impl Endpoint {
-    async fn client(&self) -> Result<Client, Error> {
-        let connect = || Client::connect([&self.url], Some(self.options.clone()));
-        self.client.get_or_try_init(connect).await.cloned()
-    }
-}
 
 /// The answer to a call, with the endpoint that gave it.
 pub(super) struct EndpointAnswer<T> {
@@ -67,16 +58,14 @@ pub(super) struct EndpointPool {
 }
 
 impl EndpointPool {
-    /// Takes at least one endpoint and calls none yet. `timeout` bounds each call.
-    pub(super) fn new(endpoints: Vec<(String, ConnectOptions)>, timeout: Duration) -> Self {
-        let endpoint = |(url, options)| Endpoint {
-            url,
-            options,
-            client: OnceCell::new(),
-            failures: watch::Sender::new(0),
-        };
-        let endpoints: Vec<Endpoint> = endpoints.into_iter().map(endpoint).collect();
-        Self { choice: Mutex::new(MemberChoice::new(endpoints.len())), endpoints, timeout }
+    /// Takes the addresses and the settings of a cluster; there is at least one address. Calls
+    /// none yet.
+    pub(super) fn new(urls: Vec<String>, settings: &StoreSettings) -> Self {
+        let (shared, said_off) = (Arc::new(settings.clone()), Arc::default());
+        let endpoint = |url| Endpoint::new(url, Arc::clone(&shared), Arc::clone(&said_off));
+        let endpoints: Vec<Endpoint> = urls.into_iter().map(endpoint).collect();
+        let choice = Mutex::new(MemberChoice::new(endpoints.len()));
+        Self { endpoints, choice, timeout: settings.timeout }
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -119,8 +108,7 @@ impl EndpointPool {
         loop {
             let endpoint = self.choice().next(&tried, clock::now());
             tried[endpoint] += 1;
-            let until = deadline.min(Instant::now() + times.attempt);
-            under_way.push(self.attempt(endpoint, until, times.attempt, &call));
+            under_way.push(self.attempt(endpoint, deadline, times.attempt, &call));
             waiting.push(endpoint);
             let hedge_at =
                 times.hedge.filter(|_| under_way.len() < UNDER_WAY).map(|hedge| Instant::now() + hedge);
@@ -156,7 +144,7 @@ impl EndpointPool {
     async fn attempt<T, F>(
         &self,
         index: usize,
-        until: Instant,
+        deadline: Instant,
         limit: Duration,
         call: impl Fn(Client) -> F,
     ) -> (usize, Result<T, CallFailure>)
@@ -164,25 +152,31 @@ impl EndpointPool {
         F: Future<Output = Result<T, Error>>,
     {
         let endpoint = &self.endpoints[index];
-        let named = |failure| match failure {
-            CallFailure::NotDone(why) => CallFailure::NotDone(format!("{}: {why}", endpoint.url)),
-            CallFailure::Lost(why) => CallFailure::Lost(format!("{}: {why}", endpoint.url)),
-            CallFailure::Refused(why) => CallFailure::Refused(format!("{}: {why}", endpoint.url)),
-        };
+        let named = |failure: CallFailure| failure.at(&endpoint.url, endpoint.lacks_certificate());
         let hung = || format!("no answer within {limit:?}");
-        let client = match timeout_at(until, endpoint.client()).await {
-            Ok(Ok(client)) => client,
-            // Only a token was requested so far, so the call itself is not done.
-            Ok(Err(error)) => {
-                let failure = match classify(error) {
-                    CallFailure::Lost(why) => CallFailure::NotDone(why),
-                    other => other,
-                };
-                return (index, Err(named(failure)));
-            }
+        // Only a token is requested so far, so the call itself is not done.
+        let not_done = |error| match classify(error) {
+            CallFailure::Lost(why) => CallFailure::NotDone(why),
+            other => other,
+        };
+        let soon = |limit: Duration| deadline.min(Instant::now() + limit);
+        let connected = match timeout_at(soon(limit.max(TOKEN)), endpoint.client()).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return (index, Err(named(not_done(error)))),
             Err(_) => return (index, Err(named(CallFailure::NotDone(hung())))),
         };
-        let result = match timeout_at(until, call(client)).await {
+        let first = match timeout_at(soon(limit), call(connected.client.clone())).await {
+            Ok(Ok(answer)) => return (index, Ok(answer)),
+            Ok(Err(error)) => error,
+            Err(_) => return (index, Err(named(CallFailure::Lost(hung())))),
+        };
+        match timeout_at(soon(limit.max(TOKEN)), endpoint.renew(&connected, &first)).await {
+            Ok(Ok(false)) => return (index, Err(named(classify(first)))),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => return (index, Err(named(not_done(error)))),
+            Err(_) => return (index, Err(named(CallFailure::NotDone(hung())))),
+        }
+        let result = match timeout_at(soon(limit), call(connected.client)).await {
             Ok(answer) => answer.map_err(|error| named(classify(error))),
             Err(_) => Err(named(CallFailure::Lost(hung()))),
         };
@@ -191,7 +185,7 @@ impl EndpointPool {
 
     /// Returns a receiver that wakes when a call to this endpoint fails.
     pub(super) fn failures(&self, index: usize) -> watch::Receiver<u64> {
-        self.endpoints[index].failures.subscribe()
+        self.endpoints[index].failures()
     }
 
     /// Notes that an endpoint failed; other calls avoid it for a while.
@@ -200,11 +194,12 @@ impl EndpointPool {
         let moved = choice.failed(index, clock::now());
         self.tell(moved, index, choice.preferred(), why);
         drop(choice);
-        self.endpoints[index].failures.send_modify(|count| *count += 1);
+        self.endpoints[index].failed();
     }
 
     /// Notes an answer, and which endpoints were called before and are silent still.
     fn answered(&self, index: usize, silent: &[usize]) {
+        self.endpoints[index].answered();
         let mut choice = self.choice();
         choice.answered(index);
         for slow in silent {
