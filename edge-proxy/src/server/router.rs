@@ -105,6 +105,7 @@ impl RequestRouter {
         let timeouts = CallTimeouts {
             create: settings.meetings.create_timeout,
             call: settings.meetings.call_timeout,
+            recordings: settings.meetings.recordings_timeout,
             upload: settings.meetings.upload_timeout,
         };
         let silence = settings.edge.client_timeout;

@@ -1,6 +1,8 @@
 //! `publishRecordings`, `updateRecordings`, `deleteRecordings`: sent to each server that has one of
 //! the recordings, and done on all of them or an error.
 
+use std::time::Duration;
+
 use usher_bbb::{
     call::ApiCall,
     checksum::{ChecksumAlgorithm, sign_query},
@@ -13,15 +15,23 @@ use crate::support::{Cluster, signed, tenant, tokens};
 
 const API: &str = "/bigbluebutton/api";
 
+/// A deadline of lists that the slow server of a test keeps.
+const PATIENT: Duration = Duration::from_secs(16);
+
 /// Starts two servers with one recording each, and returns the ids of the recordings.
 async fn fleet() -> (Cluster, [String; 2]) {
     let cluster = Cluster::start(2).await;
+    let ids = add_recordings(&cluster);
+    (cluster, ids)
+}
+
+/// Adds a recording to each of two servers, and returns their ids.
+fn add_recordings(cluster: &Cluster) -> [String; 2] {
     for (server, id) in [(0, "a"), (1, "b")] {
         let recording = SimRecording::new(id, 17).in_state(SimRecordingState::Unpublished).with("kept", "1");
         cluster.sims[server].add_recording(recording);
     }
-    let ids = [0, 1].map(|server| cluster.sims[server].recordings()[0].record_id.clone());
-    (cluster, ids)
+    [0, 1].map(|server| cluster.sims[server].recordings()[0].record_id.clone())
 }
 
 impl Cluster {
@@ -134,6 +144,29 @@ async fn with_an_unreachable_server_only_recordings_known_elsewhere_are_changed(
     cluster.sims[1].faults().set(FaultKind::HangOnAccept).await;
     assert!(cluster.client.call("deleteRecordings", &format!("recordID={a}")).await.is_success());
     assert!(cluster.client.call("deleteRecordings", &format!("recordID={b}")).await.is_retryable());
+}
+
+/// A healthy server that needs as long for a search as for a list keeps nobody from changing its recordings.
+#[tokio::test]
+async fn a_slow_server_is_waited_for_if_only_it_may_have_the_recording() {
+    let cluster = Cluster::start_with(2, |settings| settings.meetings.recordings_timeout = PATIENT).await;
+    let ids = add_recordings(&cluster);
+    let slow = SimFault::new(FaultKind::Slow(Duration::from_millis(1_200))).on(ApiCall::GetRecordings);
+    cluster.sims[1].faults().set(slow).await;
+    let searches = || cluster.sims[1].calls().iter().filter(|call| call.name == "getRecordings").count();
+    let publish = |id: &str| format!("recordID={id}&publish=true");
+    assert!(cluster.client.call("publishRecordings", &publish(&ids[0])).await.is_success());
+    assert_eq!(searches(), 1, "the other server has it");
+    assert!(cluster.client.call("publishRecordings", &publish(&ids[1])).await.is_success());
+    assert_eq!(searches(), 2, "it is asked once for each");
+    assert_eq!(cluster.states(), [SimRecordingState::Published, SimRecordingState::Published]);
+    let tracks = cluster.client.call("getRecordingTextTracks", &format!("recordID={}", ids[1])).await;
+    assert_eq!(tracks.json().key, "noCaptionsFound", "says its server");
+    assert_eq!(cluster.client.call("deleteRecordings", "recordID=unknown").await.key(), "notFound");
+    assert!(
+        cluster.client.call("deleteRecordings", &format!("recordID={}", ids.join(","))).await.is_success()
+    );
+    assert_eq!(cluster.states(), [SimRecordingState::Deleted, SimRecordingState::Deleted]);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ pub(crate) struct CallTimeouts {
     pub(crate) create: Duration,
     /// Limit of any other call.
     pub(crate) call: Duration,
+    /// Limit of a list of recordings, and twice that of the search for a recording that is to be changed.
+    pub(crate) recordings: Duration,
     /// Limit of a call that brings a document, with the time that the document takes to arrive.
     pub(crate) upload: Duration,
 }

@@ -2,6 +2,7 @@
 //! central library of recordings could replace it.
 
 mod change;
+mod list_pages;
 mod recording_calls;
 mod recording_servers;
 mod text_tracks;

@@ -10,7 +10,7 @@ use usher_bbb::{
 };
 use usher_model::routing::ServerRoute;
 
-use super::recording_servers::{RecordingServers, recordings_of};
+use super::recording_servers::{RecordingServers, SearchDeadlines, recordings_of};
 use crate::{
     core::recordings::change::{BATCH, ChangeResponse, ChangeVerdict, ServerChange, ids, verdict},
     metrics::RequestOutcome,
@@ -26,9 +26,10 @@ pub(super) async fn change(
     change: RecordingChange,
 ) -> CallReply {
     let ids = ids(&request.parameters);
-    // A server that does not answer the search must leave time for the change on the others.
     let (begun, limit) = (Instant::now(), timeouts.call);
-    let holders = servers.holders(&ids, recordings_of(request), begun + limit / 2).await;
+    let holders = servers.holders(&ids, recordings_of(request), SearchDeadlines::of(timeouts)).await;
+    // A long search leaves the change as much time as a short one at least.
+    let deadline = (begun + limit).max(Instant::now() + limit / 2);
     if holders.missing > 0 && holders.lack_any(&ids) {
         // A server that has not answered may have it.
         return CallReply::unavailable();
@@ -38,7 +39,7 @@ pub(super) async fn change(
         .found
         .iter()
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
-        .map(|(server, batch)| change_batch(servers, request.call, server, wanted.of(batch), begun + limit));
+        .map(|(server, batch)| change_batch(servers, request.call, server, wanted.of(batch), deadline));
     match verdict(join_all(batches).await) {
         ChangeVerdict::Done => done(request, change),
         ChangeVerdict::NotFound => CallReply::refused(&Refusal::RECORDINGS_NOT_FOUND),

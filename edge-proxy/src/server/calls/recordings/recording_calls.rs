@@ -9,7 +9,8 @@ use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::{
     change::change,
-    recording_servers::{ListPages, RecordingServers, recordings_of},
+    list_pages::ListPages,
+    recording_servers::{RecordingServers, recordings_of},
     text_tracks,
 };
 use crate::{

@@ -4,19 +4,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use tokio::time::Instant;
 use tracing::warn;
-use usher_bbb::{
-    call::ApiCall,
-    parse::{RecordingList, ServerReply as Parsed, recordings},
-    query::ParameterList,
-};
-use usher_model::{
-    id::{ServerId, TenantId},
-    routing::ServerRoute,
-    scope::TenantScope,
-    server::Health,
-};
+use usher_bbb::{call::ApiCall, query::ParameterList};
+use usher_model::{id::ServerId, routing::ServerRoute, server::Health};
 use usher_runtime::repeated_warnings::RequestWarnings;
 
+use super::list_pages::{ListPages, listed, search};
 use crate::{
     control::table::LiveTable,
     core::{
@@ -24,20 +16,18 @@ use crate::{
         recordings::{RecordingOwner, filter},
     },
     server::{
+        admission::CallTimeouts,
         fleet::{
             server_calls::ServerCalls,
             survey::{SurveyParts, survey},
         },
         request::VerifiedRequest,
     },
-    upstream::{FairCompute, ServerAnswer, ServerCallError, SharedAnswer, UploadBody},
+    upstream::{ServerAnswer, ServerCallError, SharedAnswer, UploadBody},
 };
 
 /// Most result pages that are read of one server, with 100 recordings each.
 const PAGES_MAX: usize = 1000;
-
-/// The answers that together are the list of one server.
-pub(super) type ListPages = Vec<SharedAnswer>;
 
 /// The servers of a request's table, as keepers of recordings.
 #[derive(Debug)]
@@ -64,6 +54,25 @@ pub(super) struct RecordingHolders {
     pub(super) found: Vec<(Arc<ServerRoute>, Vec<String>)>,
     /// Number of servers that may have some and have not answered.
     pub(super) missing: usize,
+}
+
+/// The times until which a search for recordings waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SearchDeadlines {
+    /// The end of the search if all of the recordings are known.
+    pub(super) first: Instant,
+    /// The end of the search for the others.
+    pub(super) last: Instant,
+}
+
+impl SearchDeadlines {
+    /// Returns the deadlines of a search that begins now. A server that does not answer must leave time for the calls
+    /// that follow the search.
+    pub(super) fn of(timeouts: CallTimeouts) -> Self {
+        let now = Instant::now();
+        let first = now + timeouts.call / 2;
+        Self { first, last: first.max(now + timeouts.recordings / 2) }
+    }
 }
 
 impl RecordingHolders {
@@ -94,22 +103,53 @@ impl<'g> RecordingServers<'g> {
         self.survey(parameters, deadline).await
     }
 
-    /// Returns the servers that have some of the tenant's recordings `ids`.
+    /// Returns the servers that have some of the tenant's recordings `ids`. All servers have until `deadlines.first`
+    /// to answer. If some of the recordings are not known then, those that are slow have until `deadlines.last`: a
+    /// healthy server may need as long as for a list.
     pub(super) async fn holders(
         &self,
         ids: &[String],
         whose: RecordingOwner<'_>,
-        deadline: Instant,
+        deadlines: SearchDeadlines,
     ) -> RecordingHolders {
-        let SurveyParts { parts, missing } = self.survey(&filter::for_ids(ids, whose), deadline).await;
-        let (asked, wanted) = (parts.len(), ids.iter().cloned().collect());
+        let parameters = filter::for_ids(ids, whose);
+        let (queried, offline) = self.keepers();
+        let SearchDeadlines { first, last } = deadlines;
+        let survey = self.query(queried, &parameters, (first, last)).await;
+        let (mut holders, mut missing) = self.found(survey, whose, ids).await;
+        let is_late = Instant::now() >= first && !missing.is_empty();
+        if is_late && holders.lack_any(ids) {
+            let survey = self.query(missing, &parameters, (last, last)).await;
+            let (more, still_missing) = self.found(survey, whose, ids).await;
+            holders.found.extend(more.found);
+            missing = still_missing;
+        }
+        holders.missing = missing.len() + offline.len();
+        holders
+    }
+
+    /// Returns the servers among the parts that have some of the recordings `ids`, and those without a part.
+    async fn found(
+        &self,
+        survey: SurveyParts<ListPages>,
+        whose: RecordingOwner<'_>,
+        ids: &[String],
+    ) -> (RecordingHolders, Vec<Arc<ServerRoute>>) {
+        let SurveyParts { parts, mut missing } = survey;
+        let answered: Vec<ServerId> = parts.iter().map(|(server, _)| server.clone()).collect();
         let (tenant, scope) = (whose.tenant.clone(), whose.scope.clone());
-        let Some(found) = search(self.calls.compute(), parts, (tenant, scope), wanted).await else {
-            // Any of the servers may have some.
-            return RecordingHolders { found: Vec::new(), missing: asked + missing.len() };
+        let wanted = ids.iter().cloned().collect();
+        let route = |server: &ServerId| self.table.server(server);
+        let found = match search(self.calls.compute(), parts, (tenant, scope), wanted).await {
+            Some(found) => found,
+            None => {
+                // Any of the servers may have some.
+                missing.extend(answered.iter().filter_map(route));
+                Vec::new()
+            }
         };
-        let found = found.into_iter().filter_map(|(server, ids)| Some((self.table.server(&server)?, ids)));
-        RecordingHolders { found: found.collect(), missing: missing.len() }
+        let found = found.into_iter().filter_map(|(server, ids)| Some((route(&server)?, ids))).collect();
+        (RecordingHolders { found, missing: 0 }, missing)
     }
 
     /// Calls a server that has a recording.
@@ -138,22 +178,34 @@ impl<'g> RecordingServers<'g> {
         answer
     }
 
-    /// Queries every server. A disabled server takes no meetings and still has its recordings. An offline
-    /// server is not queried, and its part is missing at once.
+    /// Queries every server. The part of an offline one is missing at once.
     async fn survey(&self, parameters: &str, deadline: Instant) -> SurveyParts<ListPages> {
+        let (queried, offline) = self.keepers();
+        let mut survey = self.query(queried, parameters, (deadline, deadline)).await;
+        survey.missing.extend(offline);
+        survey
+    }
+
+    /// Returns the servers that are queried, and the offline ones, which are not. A disabled server takes no meetings
+    /// and still has its recordings.
+    fn keepers(&self) -> (Vec<Arc<ServerRoute>>, Vec<Arc<ServerRoute>>) {
         let all = self.table.servers().into_iter();
         let (offline, mut queried): (Vec<_>, Vec<_>) =
             all.partition(|server| server.health == Health::Offline);
         queried.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut survey =
-            survey(
-                queried,
-                deadline,
-                |server| async move { self.pages(&server, parameters, deadline).await },
-            )
-            .await;
-        survey.missing.extend(offline);
-        survey
+        (queried, offline)
+    }
+
+    /// Waits for the lists of servers until `patience`. The calls go on until `deadline`, so that the same query may
+    /// wait for them once more.
+    async fn query(
+        &self,
+        servers: Vec<Arc<ServerRoute>>,
+        parameters: &str,
+        (patience, deadline): (Instant, Instant),
+    ) -> SurveyParts<ListPages> {
+        survey(servers, patience, |server| async move { self.pages(&server, parameters, deadline).await })
+            .await
     }
 
     /// Reads the list of one server, in pages if it gives no other.
@@ -196,95 +248,7 @@ impl<'g> RecordingServers<'g> {
     }
 }
 
-/// Returns the servers that have some of the recordings `wanted` of the tenant, each with the ids that it has.
-/// Reading the lists is long work in the tenant's turn; `None` if it was not done.
-async fn search(
-    compute: &FairCompute,
-    parts: Vec<(ServerId, ListPages)>,
-    (tenant, scope): (TenantId, TenantScope),
-    wanted: HashSet<String>,
-) -> Option<Vec<(ServerId, Vec<String>)>> {
-    let size = parts.iter().flat_map(|(_, pages)| pages).map(|page| page.text.len()).sum();
-    let owner = tenant.clone();
-    let search = move || {
-        let whose = RecordingOwner { tenant: &tenant, scope: &scope };
-        let found = parts.into_iter().filter_map(|(server, pages)| {
-            let mut found: Vec<String> = Vec::new();
-            for page in &pages {
-                let list = listed(page).and_then(|list| list.recordings).unwrap_or_default();
-                let owned = list.into_iter().filter(|recording| whose.owns(recording));
-                found.extend(owned.map(|recording| recording.record_id).filter(|id| wanted.contains(id)));
-            }
-            found.sort();
-            found.dedup();
-            (!found.is_empty()).then_some((server, found))
-        });
-        found.collect()
-    };
-    compute.run(Some(&owner), size, search).await.ok()
-}
-
-/// Returns the list in an answer; `None` if it is a refusal or cannot be read.
-fn listed(answer: &ServerAnswer) -> Option<RecordingList<'_>> {
-    match recordings(&answer.text) {
-        Ok(Parsed::Success(list)) => Some(list),
-        _ => None,
-    }
-}
-
 /// Returns the owner of the recordings that a request may see and change: its tenant.
 pub(super) fn recordings_of(request: &VerifiedRequest) -> RecordingOwner<'_> {
     RecordingOwner { tenant: &request.tenant, scope: request.meetings.scope() }
-}
-
-#[cfg(test)]
-mod tests {
-    use usher_bbb::parse::outcome;
-
-    use super::*;
-    use crate::upstream::AnswerBytes;
-
-    fn page(ids: &[&str], filling: usize) -> SharedAnswer {
-        let recordings: String = ids
-            .iter()
-            .map(|id| {
-                format!(
-                    "<recording><recordID>{id}</recordID><meetingID>m</meetingID><name>{}</name></recording>",
-                    "x".repeat(filling)
-                )
-            })
-            .collect();
-        let text = format!(
-            "<response><returncode>SUCCESS</returncode><recordings>{recordings}</recordings></response>"
-        );
-        let outcome = outcome(&text).expect("is an answer");
-        Arc::new(ServerAnswer { text, outcome, bytes: AnswerBytes::default() })
-    }
-
-    async fn searched(compute: &FairCompute, filling: usize) -> Option<Vec<(ServerId, Vec<String>)>> {
-        let server = |name: &str| ServerId::parse(name).expect("is an id");
-        let parts = vec![
-            (server("a"), vec![page(&["1", "2"], filling), page(&["3", "2"], filling)]),
-            (server("b"), vec![page(&["4"], filling)]),
-            (server("c"), vec![page(&["2"], filling)]),
-        ];
-        let tenant = TenantId::default_tenant();
-        let scope = TenantScope::of(&tenant);
-        let wanted = ["2", "3", "5"].map(str::to_owned).into();
-        search(compute, parts, (tenant, scope), wanted).await
-    }
-
-    #[tokio::test]
-    async fn a_search_in_large_lists_waits_for_its_turn_and_occupies_no_worker() {
-        let has = |server: &str, ids: &[&str]| {
-            (ServerId::parse(server).expect("is an id"), ids.iter().map(ToString::to_string).collect())
-        };
-        let expected = Some(vec![has("a", &["2", "3"]), has("c", &["2"])]);
-        let (free, busy) = (FairCompute::with_turns(1), FairCompute::with_turns(0));
-        for filling in [1, 20 << 10] {
-            assert_eq!(searched(&free, filling).await, expected, "{filling}");
-        }
-        assert_eq!(searched(&busy, 1).await, expected, "small lists are read at once");
-        assert_eq!(searched(&busy, 20 << 10).await, None);
-    }
 }

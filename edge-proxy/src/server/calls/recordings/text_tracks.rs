@@ -8,7 +8,7 @@ use usher_bbb::{query::ParameterEdit, reply::Refusal};
 use usher_model::routing::ServerRoute;
 use usher_runtime::repeated_warnings::RequestWarnings;
 
-use super::recording_servers::{RecordingServers, recordings_of};
+use super::recording_servers::{RecordingServers, SearchDeadlines, recordings_of};
 use crate::{
     metrics::RequestOutcome,
     server::{
@@ -76,9 +76,8 @@ async fn find(
     request: &VerifiedRequest,
     missing: impl Fn(&str) -> Refusal,
 ) -> Result<Vec<Arc<ServerRoute>>, CallReply> {
-    let deadline = Instant::now() + timeouts.call / 2;
     let ids = [record_id(request)];
-    let holders = servers.holders(&ids, recordings_of(request), deadline).await;
+    let holders = servers.holders(&ids, recordings_of(request), SearchDeadlines::of(timeouts)).await;
     match (holders.found.is_empty(), holders.missing) {
         (false, _) => Ok(holders.found.into_iter().map(|(server, _)| server).collect()),
         (true, 0) => Err(CallReply::refused_to(request.call, &missing(&ids[0]))),
