@@ -168,6 +168,7 @@ impl RequestRouter {
                 budget: TenantBudget::new(settings.edge.max_cost),
                 bytes: bytes.clone(),
                 bodies: BodyLimits { largest: settings.edge.max_body, silence },
+                documents: timeouts.upload,
                 serves_hooks: hooks.is_some(),
             },
             joins: JoinCalls { cell: Arc::clone(&cell), locator: locator.clone(), rules: Arc::clone(&rules) },

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use http::HeaderValue;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
 
 use super::body::{BUFFER_MAX, BodyError, BodyLimits, BoxError, TimedBody, body_error};
 use crate::{
@@ -52,7 +54,8 @@ impl std::fmt::Debug for RequestDocument {
 }
 
 impl RequestDocument {
-    /// Takes a body: into memory if it is small enough, else as it comes. `check` reads the same bytes, so
+    /// Takes a body: into memory if it is small enough, else as it comes. The part in memory has to come within
+    /// `whole`: a client that sends one byte at a time would otherwise keep its share of the edge. `check` reads the same bytes, so
     /// that no server receives a whole body that it would answer with an error page.
     ///
     /// # Errors
@@ -62,14 +65,16 @@ impl RequestDocument {
         body: Incoming,
         mut check: Option<DocumentBody>,
         limits: BodyLimits,
+        whole: Duration,
         bytes: &mut ByteHolder,
     ) -> Result<Self, BodyError> {
+        let deadline = Instant::now() + whole;
         let announced = body.size_hint().exact();
         let limit = usize::try_from(limits.largest).unwrap_or(usize::MAX);
         let mut rest = Limited::new(TimedBody::new(body, limits.silence), limit);
         let mut held = BytesMut::new();
         while held.len() <= BUFFER_MAX {
-            match rest.frame().await {
+            match timeout_at(deadline, rest.frame()).await.map_err(|_| BodyError::Slow)? {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         check.as_mut().map_or(Ok(()), |check| check.read(&data))?;

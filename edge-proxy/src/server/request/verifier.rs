@@ -48,6 +48,8 @@ pub(in crate::server) struct RequestVerifier {
     pub(in crate::server) bytes: ByteBudget,
     /// The limits of request bodies.
     pub(in crate::server) bodies: BodyLimits,
+    /// Longest time in which a document, as far as it is held in memory, has to come.
+    pub(in crate::server) documents: Duration,
     /// Whether calls of bbb-webhooks are served.
     pub(in crate::server) serves_hooks: bool,
 }
@@ -106,9 +108,11 @@ impl RequestVerifier {
         let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
         let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
         let document = match body.filter(|_| kind.is_some() && is_upload) {
-            Some(body) => RequestDocument::take(body, check, self.bodies, &mut document_bytes)
-                .await
-                .map_err(|error| Box::new(CallReply::unread(call, error)))?,
+            Some(body) => {
+                RequestDocument::take(body, check, self.bodies, self.documents, &mut document_bytes)
+                    .await
+                    .map_err(|error| Box::new(CallReply::unread(call, error)))?
+            }
             None => RequestDocument::None,
         };
         let parameters = signed.into_list();

@@ -146,3 +146,32 @@ async fn documents_that_exceed_a_limit_on_their_way_are_refused_and_counted() {
     }
     assert_eq!(cluster.sims[0].meetings().len(), 1, "no server acts on a part of a document");
 }
+
+#[tokio::test]
+async fn a_document_that_trickles_in_is_refused_after_the_time_of_an_upload() {
+    let cluster = Cluster::start_with(1, |settings| {
+        settings.meetings.upload_timeout = Duration::from_millis(700);
+        settings.edge.client_timeout = Duration::from_secs(10);
+    })
+    .await;
+    cluster.client.create("room").await;
+    cluster.confirmed("room").await;
+    let mut stream = TcpStream::connect(cluster.client.address).await.expect("connects");
+    let head = format!(
+        "POST /bigbluebutton/api/insertDocument?{} HTTP/1.1\r\nhost: bbb.test\r\n\
+         content-type: application/xml\r\ncontent-length: 65536\r\n\r\n<modules>",
+        signed("insertDocument", "meetingID=room")
+    );
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    let mut answer = vec![0; 1024];
+    let length = loop {
+        stream.write_all(b" ").await.expect("the edge reads on until its answer");
+        let read = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut answer)).await;
+        if let Ok(length) = read {
+            break length.expect("is answered");
+        }
+    };
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.contains("validationError") && answer.contains("took too long"), "{answer}");
+    assert_eq!(shed(&cluster, "body_time"), 1.0);
+}

@@ -119,6 +119,7 @@ impl BothWays {
                 budget: TenantBudget::new(0),
                 bytes: ByteBudget::new(0),
                 bodies: BodyLimits { largest: 1 << 10, silence: Duration::from_secs(5) },
+                documents: Duration::from_secs(5),
                 serves_hooks: false,
             },
             joins: JoinCalls {
