@@ -13,6 +13,7 @@ mod ended_instances;
 mod instance_stem;
 mod instances;
 mod listing;
+mod placed;
 mod polled;
 mod records;
 mod routes;
@@ -20,6 +21,8 @@ mod server;
 mod squeezed;
 mod tombstones;
 mod unscoped;
+mod user_sums;
+mod users;
 mod zombies;
 
 #[cfg(test)]
@@ -32,6 +35,7 @@ use std::{
 };
 
 use foldhash::{HashMap, HashMapExt};
+pub use placed::{PlacedPlace, PlacedRecord};
 pub use records::RecordEntry;
 pub use routes::{meeting_route, server_route};
 pub use server::FleetServer;
@@ -45,8 +49,9 @@ use usher_model::{
 };
 
 use self::{
-    alias_index::ServerAliases, ended_instances::EndedInstances, records::RecordIndex, squeezed::SqueezedIds,
-    tombstones::RemovalLog, unscoped::UnscopedMeetings, zombies::ZombieIndex,
+    alias_index::ServerAliases, ended_instances::EndedInstances, placed::PlacedLog, records::RecordIndex,
+    squeezed::SqueezedIds, tombstones::RemovalLog, unscoped::UnscopedMeetings, user_sums::TenantUsers,
+    zombies::ZombieIndex,
 };
 use crate::core::{
     plan::{FleetEvent, FleetKey, Stored},
@@ -68,6 +73,10 @@ pub struct Fleet {
     servers: BTreeMap<ServerId, FleetServer>,
     serverless: HashMap<ServerId, ServerlessHealth>,
     tenants: BTreeMap<TenantId, Stored<TenantRoute>>,
+    /// The tenants of each host; two that got one at the same moment both have it.
+    hosts: HashMap<String, BTreeSet<TenantId>>,
+    users: TenantUsers,
+    placed: PlacedLog,
     records: RecordIndex,
     zombies: ZombieIndex,
     aliases: ServerAliases,
@@ -99,6 +108,8 @@ impl ServerlessHealth {
 struct Touched {
     servers: BTreeSet<ServerId>,
     sampled: BTreeSet<ServerId>,
+    /// Entries whose users are to be summed again.
+    counted: BTreeSet<ServerId>,
     tenants: BTreeSet<TenantId>,
     meetings: BTreeSet<MeetingKey>,
 }
@@ -114,6 +125,9 @@ impl Fleet {
             servers: BTreeMap::new(),
             serverless: HashMap::new(),
             tenants: BTreeMap::new(),
+            hosts: HashMap::new(),
+            users: TenantUsers::default(),
+            placed: PlacedLog::default(),
             records: RecordIndex::default(),
             zombies: ZombieIndex::default(),
             aliases: ServerAliases::default(),
@@ -154,6 +168,12 @@ impl Fleet {
             self.touch_tenants(&event, &mut touched);
             self.fold(revision, event, now, &mut touched);
         }
+        for id in &touched.servers {
+            if let Some(server) = self.servers.get_mut(id) {
+                server.observe_health(&self.policy, now);
+            }
+        }
+        self.add_users(&touched.counted);
         // These are the tenants with users on the servers after the events. A tenant whose users a
         // change removed from a server is no longer found here, so `touch_tenants` notes it before
         // each event.
@@ -163,22 +183,18 @@ impl Fleet {
         for id in &touched.sampled {
             self.recount(id, now);
         }
-        for id in &touched.servers {
-            if let Some(server) = self.servers.get_mut(id) {
-                server.observe_health(&self.policy, now);
-            }
-        }
         self.removals.prune(now, self.policy.interval * 6);
         let delta = self.route_changes(&touched, revision);
         self.routing.apply(&delta).expect("the delta was made from this very table");
         delta
     }
 
-    /// Notes the tenants with a limit of users that have users on the server of `event`, before the
-    /// event is applied.
-    fn touch_tenants(&self, event: &FleetEvent, touched: &mut Touched) {
+    /// Notes the tenants with a limit of users that have users on the server of `event`, and takes the
+    /// users of the server out of the sums, before the event is applied.
+    fn touch_tenants(&mut self, event: &FleetEvent, touched: &mut Touched) {
         if let FleetEvent::Server(id, _) | FleetEvent::Health(id, _) | FleetEvent::Sample(id, _) = event {
             touched.tenants.extend(self.limited_tenants_on(id));
+            touched.counted.extend(self.withdraw_users(id));
         }
     }
 
@@ -220,10 +236,23 @@ impl Fleet {
                 touched.sampled.insert(id);
             }
             FleetEvent::Tenant(id, stored) => {
-                match stored {
+                for host in stored.iter().flat_map(|stored| &stored.value.hosts) {
+                    self.hosts.entry(host.clone()).or_default().insert(id.clone());
+                }
+                let new = stored.as_ref().map_or(&[][..], |stored| &stored.value.hosts).to_vec();
+                let old = match stored {
                     Some(stored) => self.tenants.insert(id.clone(), stored),
                     None => self.tenants.remove(&id),
                 };
+                let lost = old.iter().flat_map(|old| &old.value.hosts).filter(|host| !new.contains(host));
+                for host in lost {
+                    if let Some(owners) = self.hosts.get_mut(host) {
+                        owners.remove(&id);
+                        if owners.is_empty() {
+                            self.hosts.remove(host);
+                        }
+                    }
+                }
                 touched.tenants.insert(id);
             }
             FleetEvent::Record(key, stored) => {

@@ -16,7 +16,6 @@ mod tests;
 
 use std::time::Duration;
 
-use foldhash::HashMap;
 pub use inflight::InflightPlacements;
 pub use quota::has_all_its_meetings;
 pub use tag::TagWish;
@@ -125,7 +124,7 @@ pub fn choose(
         barred,
         request,
         now,
-        waiting: inflight.unseen(fleet),
+        inflight,
         floor: f64::from(load::floor(request.max_users, request.size_hint, settings)),
         pool: tenant_pool(fleet, &request.key.tenant),
         seed: id_hash(&format!("{}/{}", request.key.tenant, request.key.meeting)),
@@ -206,7 +205,7 @@ struct ServerChooser<'a> {
     request: &'a PlacementRequest,
     barred: Vec<ServerId>,
     now: Now,
-    waiting: HashMap<ServerId, inflight::WaitingCreates>,
+    inflight: &'a InflightPlacements,
     floor: f64,
     /// Servers that the tenant may use, and prefers.
     pool: TagWish,
@@ -323,7 +322,7 @@ impl ServerChooser<'_> {
         if known > bound || self.barred.contains(server.id()) {
             return None;
         }
-        let waiting = self.waiting.get(server.id()).copied().unwrap_or_default();
+        let waiting = self.inflight.waiting_on(server.id());
         Some(CandidateScore {
             value: known + waiting.users as f64 * per_user,
             step: self.floor * per_user,

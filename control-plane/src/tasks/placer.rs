@@ -207,6 +207,7 @@ impl MeetingPlacer {
         }
         let mut inflight = self.inflight.lock().unwrap_or_else(PoisonError::into_inner);
         inflight.end(&request.token);
+        inflight.see(fleet);
         let PlannedStep { plan, outcome } = match &request.parent {
             // A breakout room is part of its parent: it counts neither as a meeting nor as load of
             // its own.

@@ -7,11 +7,10 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, Zombie, ZombieKey, ZombieState},
     revision::Revision,
     routing::{RoutingTable, TenantRoute},
-    server::Health,
     voice::VoiceRange,
 };
 
-use super::{Fleet, FleetServer, RecordEntry};
+use super::{Fleet, FleetServer, PlacedPlace, PlacedRecord, RecordEntry};
 use crate::core::{persisted_age::PersistedAge, plan::Stored, policy::Policy, voice::VoiceIndex};
 
 impl Fleet {
@@ -51,6 +50,21 @@ impl Fleet {
         self.servers.range::<ServerId, _>((start, Bound::Unbounded)).map(|(_, server)| server)
     }
 
+    /// Returns another tenant than `except` that has a host; the one whose id is first, if several
+    /// have it.
+    pub fn host_owner(&self, host: &str, except: &TenantId) -> Option<&TenantId> {
+        self.hosts.get(host)?.iter().find(|tenant| *tenant != except)
+    }
+
+    /// Returns the placements that this fleet has applied since `place`, and the present place in
+    /// their log. Returns `None` for the placements if the log does not reach back that far.
+    pub fn placed_since(
+        &self,
+        place: PlacedPlace,
+    ) -> (Option<impl Iterator<Item = &PlacedRecord>>, PlacedPlace) {
+        self.placed.since(place, self.followed_since)
+    }
+
     /// Visits the tenants after `after`, in the order of their ids.
     pub fn tenants_after(&self, after: Option<&TenantId>) -> impl Iterator<Item = &Stored<TenantRoute>> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -65,16 +79,6 @@ impl Fleet {
     /// Counts a tenant's meetings: its PENDING and ACTIVE records without those of breakout rooms.
     pub fn meeting_count_of(&self, tenant: &TenantId) -> usize {
         self.records.meeting_count_of(tenant)
-    }
-
-    /// Counts the users in a tenant's meetings, as the last samples of the servers that are not
-    /// offline list them. The users of a server with two entries count once (ADR 21).
-    pub fn users_of(&self, tenant: &TenantId) -> u64 {
-        let there = self
-            .servers
-            .values()
-            .filter(|server| server.health() != Health::Offline && self.original_of(server.id()).is_none());
-        there.map(|server| server.users_of(tenant)).sum()
     }
 
     /// Returns the index of the voice bridges and the meetings that own them (ADR 14).

@@ -38,6 +38,11 @@ impl Fleet {
             server.unanswered -= u32::from(old.unanswered);
         }
         let new = self.records.get_mut(key);
+        if let Some(entry) = &new
+            && old.as_ref().is_none_or(|old| old.stored.value.token != entry.stored.value.token)
+        {
+            self.placed.push(key, &entry.stored.value.token);
+        }
         if let Some(entry) = new
             && let Some(server) = self.servers.get_mut(&entry.stored.value.server)
         {

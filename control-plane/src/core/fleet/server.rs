@@ -153,6 +153,11 @@ impl FleetServer {
         self.users_by_tenant.get(tenant).copied().unwrap_or(0)
     }
 
+    /// Returns the users of each tenant that the last sample lists, as [`FleetServer::users_of`].
+    pub(super) fn users_by_tenant(&self) -> &HashMap<TenantId, u64> {
+        &self.users_by_tenant
+    }
+
     /// Visits the tenants of the meetings in the last sample.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.users_by_tenant.keys()

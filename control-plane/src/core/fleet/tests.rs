@@ -80,6 +80,35 @@ fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
     assert_eq!(users(&bench), Some(0));
 }
 
+/// Counts the users of `default` by a walk over all servers.
+fn users_by_walk(fleet: &Fleet) -> u64 {
+    let counted = fleet
+        .servers()
+        .filter(|server| server.health() != Health::Offline && fleet.original_of(server.id()).is_none());
+    counted.map(|server| server.users_of(&TenantId::default_tenant())).sum()
+}
+
+#[test]
+fn a_host_is_owned_by_each_tenant_that_has_it() {
+    let mut bench = FleetBench::new(Policy::default());
+    let id = |name: &str| TenantId::parse(name).unwrap();
+    let tenant = |name, hosts: &[&str]| {
+        let hosts = hosts.iter().map(ToString::to_string).collect();
+        PlanWrite::Tenant(TenantRoute { hosts, ..TenantRoute::new(id(name)) })
+    };
+    let owner = |bench: &FleetBench, host: &str, except: &str| {
+        bench.fleet.host_owner(host, &id(except)).map(ToString::to_string)
+    };
+    bench.write(tenant("b", &["x", "y"]));
+    bench.write(tenant("a", &["x"]));
+    assert_eq!(owner(&bench, "x", "c").as_deref(), Some("a"), "the first of two");
+    assert_eq!(owner(&bench, "x", "a").as_deref(), Some("b"));
+    bench.write(tenant("b", &["y", "z"]));
+    assert_eq!((owner(&bench, "x", "a"), owner(&bench, "z", "a").as_deref()), (None, Some("b")));
+    bench.write(PlanWrite::Delete(FleetKey::Tenant(id("b"))));
+    assert_eq!((owner(&bench, "y", "a"), owner(&bench, "z", "a")), (None, None));
+}
+
 /// Generates any write that a store may contain, also in orders that no replica would produce.
 fn write() -> impl Strategy<Value = PlanWrite> {
     let server_id = || prop::sample::select(&SERVERS[..]);
@@ -125,6 +154,7 @@ fn facts(fleet: &Fleet) -> Vec<String> {
         .collect();
     facts.extend(fleet.zombies().map(|(key, _)| format!("{key:?}")));
     facts.push(format!("{} records", fleet.records().len()));
+    facts.push(format!("{} users", fleet.users_of(&TenantId::default_tenant())));
     facts
 }
 
@@ -150,6 +180,7 @@ proptest! {
             let delta = single.apply(*revision, events.clone(), now);
             prop_assert_eq!(usher_model::routing::diff(&before, single.routing()), delta.clone());
             table.apply(&delta).unwrap();
+            prop_assert_eq!(single.users_of(&TenantId::default_tenant()), users_by_walk(&single));
         }
         prop_assert_eq!(&table, single.routing());
 

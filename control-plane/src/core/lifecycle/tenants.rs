@@ -113,10 +113,9 @@ fn written(tenant: TenantRoute, old: Option<&Stored<TenantRoute>>) -> Plan {
 /// same moment are not detected, because the plan guards only its own tenant; all edges then choose
 /// the tenant whose name sorts last.
 fn hosts_are_free(fleet: &Fleet, tenant: &TenantRoute) -> Result<(), TenantError> {
-    let others = fleet.tenants().map(|stored| &stored.value).filter(|other| other.id != tenant.id);
-    for other in others {
-        if let Some(host) = tenant.hosts.iter().find(|host| other.hosts.contains(host)) {
-            return Err(TenantError::HostTaken { host: host.clone(), owner: other.id.clone() });
+    for host in &tenant.hosts {
+        if let Some(owner) = fleet.host_owner(host, &tenant.id) {
+            return Err(TenantError::HostTaken { host: host.clone(), owner: owner.clone() });
         }
     }
     Ok(())

@@ -18,6 +18,6 @@ pub fn has_all_its_meetings(fleet: &Fleet, inflight: &InflightPlacements, key: &
     if limit == 0 || fleet.record(key).is_some_and(|stored| goes_on(&stored.value)) {
         return false;
     }
-    let meetings = fleet.meeting_count_of(&key.tenant) + inflight.unseen_of_tenant(fleet, key);
+    let meetings = fleet.meeting_count_of(&key.tenant) + inflight.unseen_of_tenant(key);
     meetings >= usize::try_from(limit).unwrap_or(usize::MAX)
 }
