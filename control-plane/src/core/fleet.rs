@@ -9,6 +9,8 @@
 mod accessors;
 mod alias_index;
 mod aliases;
+mod candidate_changes;
+mod candidates;
 mod ended_instances;
 mod instance_stem;
 mod instances;
@@ -34,6 +36,7 @@ use std::{
     time::Instant,
 };
 
+pub use candidates::CandidateIndex;
 use foldhash::{HashMap, HashMapExt};
 pub use placed::{PlacedPlace, PlacedRecord};
 pub use records::RecordEntry;
@@ -76,6 +79,7 @@ pub struct Fleet {
     /// The tenants of each host; two that got one at the same moment both have it.
     hosts: HashMap<String, BTreeSet<TenantId>>,
     users: TenantUsers,
+    candidates: CandidateIndex,
     placed: PlacedLog,
     records: RecordIndex,
     zombies: ZombieIndex,
@@ -110,6 +114,8 @@ struct Touched {
     sampled: BTreeSet<ServerId>,
     /// Entries whose users are to be summed again.
     counted: BTreeSet<ServerId>,
+    /// Servers whose load or standing may have changed.
+    candidates: BTreeSet<ServerId>,
     tenants: BTreeSet<TenantId>,
     meetings: BTreeSet<MeetingKey>,
 }
@@ -127,6 +133,7 @@ impl Fleet {
             tenants: BTreeMap::new(),
             hosts: HashMap::new(),
             users: TenantUsers::default(),
+            candidates: CandidateIndex::default(),
             placed: PlacedLog::default(),
             records: RecordIndex::default(),
             zombies: ZombieIndex::default(),
@@ -166,6 +173,7 @@ impl Fleet {
         let mut touched = Touched::default();
         for event in events {
             self.touch_tenants(&event, &mut touched);
+            self.touch_candidates(&event, &mut touched.candidates);
             self.fold(revision, event, now, &mut touched);
         }
         for id in &touched.servers {
@@ -183,6 +191,7 @@ impl Fleet {
         for id in &touched.sampled {
             self.recount(id, now);
         }
+        self.index_candidates(&touched.candidates);
         self.removals.prune(now, self.policy.interval * 6);
         let delta = self.route_changes(&touched, revision);
         self.routing.apply(&delta).expect("the delta was made from this very table");

@@ -4,7 +4,9 @@
 //! online one can take the meeting (E5). To mix them in as soon as few are online was rejected: with
 //! four of six servers unreachable, most creates were sent to those four.
 //!
-//! A choice costs one pass over the servers and allocates no memory per server. Ties fall to a fixed
+//! A choice looks at the least loaded servers only, in the fleet's index of candidates. Where a tag is
+//! wished, or one server has two entries, it costs a pass over the servers. Both choose the same
+//! server, and neither allocates memory for each server. Ties fall to a fixed
 //! hash of meeting and server, equal on every replica, never to list order (F4).
 
 mod inflight;
@@ -14,7 +16,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 pub use inflight::InflightPlacements;
 pub use quota::has_all_its_meetings;
@@ -27,7 +29,7 @@ use usher_model::{
 };
 
 use crate::core::{
-    fleet::{Fleet, FleetServer, id_hash},
+    fleet::{CandidateIndex, Fleet, FleetServer, id_hash},
     load,
     now::Now,
 };
@@ -38,6 +40,8 @@ const SLOW_START_LEAST: f64 = 0.1;
 const SLOW: Duration = Duration::from_millis(300);
 /// How much better a full server must be at most to be waited for, in meetings.
 const NEAR: f64 = 2.0;
+/// Relative error that the order by load allows for, because a score is computed in other steps.
+const ROUNDING: f64 = 1e-9;
 
 /// The meeting that needs a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +114,27 @@ pub fn choose(
     request: &PlacementRequest,
     now: Now,
 ) -> Result<ServerChoice, NoServer> {
+    choose_by(CandidateOrder::Indexed, fleet, inflight, request, now).0
+}
+
+/// The way in which candidates are visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CandidateOrder {
+    /// By their load, as far as there is an index.
+    Indexed,
+    /// All of them. The reference for tests.
+    #[cfg(test)]
+    All,
+}
+
+/// Returns the choice, and the number of servers that were scored.
+fn choose_by(
+    order: CandidateOrder,
+    fleet: &Fleet,
+    inflight: &InflightPlacements,
+    request: &PlacementRequest,
+    now: Now,
+) -> (Result<ServerChoice, NoServer>, u32) {
     let settings = &fleet.policy().placement;
     // The server just refused this meeting, or an old instance of it perhaps still runs there (I2).
     let mut barred = request.excluded.clone();
@@ -124,42 +149,15 @@ pub fn choose(
         barred,
         request,
         now,
+        order,
+        scored: Cell::new(0),
         inflight,
         floor: f64::from(load::floor(request.max_users, request.size_hint, settings)),
         pool: tenant_pool(fleet, &request.key.tenant),
         seed: id_hash(&format!("{}/{}", request.key.tenant, request.key.meeting)),
     };
-    // The meeting's own wish counts, else its tenant's.
-    let wish = [&request.tag, &chooser.pool].into_iter().find(|wish| wish.is_some());
-    let tagged = wish.map(CandidatePool::Tagged);
-    let must_match = wish.is_some_and(TagWish::is_required);
-    let others = (!must_match).then_some(CandidatePool::Others);
-    let pools = [tagged, others].into_iter().flatten();
-    let pools: Vec<_> = pools.filter_map(|pool| Some((pool, chooser.census(pool)?))).collect();
-    let Some((_, first)) = pools.first() else {
-        let confined = must_match || chooser.pool.is_required();
-        return Err(if confined { NoServer::TagUnavailable } else { NoServer::PoolEmpty });
-    };
-    let mut saturated = false;
-    for (pool, census) in &pools {
-        match chooser.online(*pool, *census) {
-            Err(NoServer::Saturated) if request.when_full == WhenFull::LastResort => saturated = true,
-            Err(NoServer::NoneHealthy) => {}
-            chosen => return chosen,
-        }
-    }
-    for (pool, _) in pools.iter().filter(|(_, census)| chooser.few_are_online(*census)) {
-        match chooser.unhealthy(*pool) {
-            Err(NoServer::Saturated) => saturated = true,
-            Err(_) => {}
-            chosen => return chosen,
-        }
-    }
-    Err(match first {
-        _ if saturated => NoServer::Saturated,
-        census if census.online > 0 && census.fresh == 0 => NoServer::LoadUnknown,
-        _ => NoServer::NoneHealthy,
-    })
+    let choice = chooser.choose();
+    (choice, chooser.scored.get())
 }
 
 /// Returns the servers a tenant's meetings go to.
@@ -205,6 +203,9 @@ struct ServerChooser<'a> {
     request: &'a PlacementRequest,
     barred: Vec<ServerId>,
     now: Now,
+    order: CandidateOrder,
+    /// Number of servers that were scored.
+    scored: Cell<u32>,
     inflight: &'a InflightPlacements,
     floor: f64,
     /// Servers that the tenant may use, and prefers.
@@ -213,8 +214,91 @@ struct ServerChooser<'a> {
 }
 
 impl ServerChooser<'_> {
+    fn choose(&self) -> Result<ServerChoice, NoServer> {
+        // The meeting's own wish counts, else its tenant's.
+        let wish = [&self.request.tag, &self.pool].into_iter().find(|wish| wish.is_some());
+        let tagged = wish.map(CandidatePool::Tagged);
+        let must_match = wish.is_some_and(TagWish::is_required);
+        let others = (!must_match).then_some(CandidatePool::Others);
+        let pools = [tagged, others].into_iter().flatten();
+        let pools: Vec<_> = pools.filter_map(|pool| Some((pool, self.census(pool)?))).collect();
+        let Some((_, first)) = pools.first() else {
+            let confined = must_match || self.pool.is_required();
+            return Err(if confined { NoServer::TagUnavailable } else { NoServer::PoolEmpty });
+        };
+        let mut saturated = false;
+        for (pool, census) in &pools {
+            match self.online(*pool, *census) {
+                Err(NoServer::Saturated) if self.request.when_full == WhenFull::LastResort => {
+                    saturated = true;
+                }
+                Err(NoServer::NoneHealthy) => {}
+                chosen => return chosen,
+            }
+        }
+        for (pool, _) in pools.iter().filter(|(_, census)| self.few_are_online(*census)) {
+            match self.unhealthy(*pool) {
+                Err(NoServer::Saturated) => saturated = true,
+                Err(_) => {}
+                chosen => return chosen,
+            }
+        }
+        Err(match first {
+            _ if saturated => NoServer::Saturated,
+            census if census.online > 0 && census.fresh == 0 => NoServer::LoadUnknown,
+            _ => NoServer::NoneHealthy,
+        })
+    }
+
+    /// Returns the index of the servers of a pool, if there is one.
+    fn index(&self, among: CandidatePool<'_>) -> Option<&CandidateIndex> {
+        match among {
+            CandidatePool::Others if self.order == CandidateOrder::Indexed && !self.pool.is_required() => {
+                self.fleet.candidates()
+            }
+            CandidatePool::Others | CandidatePool::Tagged(_) => None,
+        }
+    }
+
     /// Counts the enabled servers among some; none when there is not one.
     fn census(&self, among: CandidatePool<'_>) -> Option<PoolCensus> {
+        let Some(index) = self.index(among) else { return self.census_of_all(among) };
+        let count = |servers: usize| u32::try_from(servers).unwrap_or(u32::MAX);
+        let before = |age: Duration| self.now.instant.checked_sub(age);
+        let fresh = index.sampled_since(before(self.fleet.policy().sample_max_age()));
+        let barred: BTreeSet<&ServerId> = self.barred.iter().filter(|id| index.contains(id)).collect();
+        let barred = barred.into_iter().filter_map(|id| self.fleet.server(id));
+        let closed = barred.filter(|server| self.standing(server) == CandidateClass::Good).count();
+        let window = Some(self.settings().slow_start).filter(|window| !window.is_zero());
+        let census = PoolCensus {
+            enabled: count(index.enabled()),
+            online: count(index.online()),
+            fresh: count(fresh),
+            open: count(fresh - closed),
+            starting: window.map_or(0, |window| count(index.started_after(before(window)))),
+        };
+        (census.enabled > 0).then_some(census)
+    }
+
+    /// Visits the good servers of a pool: all of those that may score at most `bound`, for as long
+    /// as that does not grow.
+    fn good<'s: 'b, 'b>(
+        &'s self,
+        among: CandidatePool<'s>,
+        bound: &'b Cell<f64>,
+    ) -> Box<dyn Iterator<Item = &'s FleetServer> + 'b> {
+        let is_good = |server: &&FleetServer| self.standing(server) == CandidateClass::Good;
+        let Some(index) = self.index(among) else {
+            return Box::new(self.members(among).filter(is_good));
+        };
+        // No server adds less for this meeting than the one with the largest weight.
+        let least = self.floor / index.largest_weight();
+        let close =
+            index.by_load().take_while(move |(load, _)| (load + least) * (1.0 - ROUNDING) <= bound.get());
+        Box::new(close.filter_map(|(_, id)| self.fleet.server(id)).filter(is_good))
+    }
+
+    fn census_of_all(&self, among: CandidatePool<'_>) -> Option<PoolCensus> {
         let mut census = PoolCensus::default();
         for server in self.members(among) {
             census.enabled += 1;
@@ -300,13 +384,18 @@ impl ServerChooser<'_> {
         standing: CandidateClass,
         slowed: bool,
     ) -> (Option<CandidateScore<'s>>, bool) {
-        let (mut best, mut saturated): (Option<CandidateScore<'_>>, bool) = (None, false);
-        for server in self.members(among).filter(|server| self.standing(server) == standing) {
-            let bound = best.as_ref().map_or(f64::INFINITY, |best| best.value);
-            let Some(score) = self.score(server, slowed, bound) else { continue };
+        let (mut best, mut saturated): (Option<CandidateScore<'s>>, bool) = (None, false);
+        let bound = Cell::new(f64::INFINITY);
+        let candidates: Box<dyn Iterator<Item = &'s FleetServer> + '_> = match standing {
+            CandidateClass::Good => self.good(among, &bound),
+            _ => Box::new(self.members(among).filter(|server| self.standing(server) == standing)),
+        };
+        for server in candidates {
+            let Some(score) = self.score(server, slowed, bound.get()) else { continue };
             if score.full {
                 saturated = true;
             } else if best.as_ref().is_none_or(|best| score.beats(best)) {
+                bound.set(score.value);
                 best = Some(score);
             }
         }
@@ -315,9 +404,10 @@ impl ServerChooser<'_> {
 
     /// Scores a server that may take the meeting and does not score above `bound`.
     fn score<'s>(&self, server: &'s FleetServer, slowed: bool, bound: f64) -> Option<CandidateScore<'s>> {
+        self.scored.set(self.scored.get().saturating_add(1));
         let slow = if slowed { self.slow(server) } else { 1.0 };
         let per_user = 1.0 / (server.weight() * slow);
-        let suspected = self.suspected(server);
+        let suspected = self.fleet.suspected_on(server.id());
         let known = (server.effective_load() as f64 + suspected + self.floor) * per_user;
         if known > bound || self.barred.contains(server.id()) {
             return None;
@@ -332,14 +422,6 @@ impl ServerChooser<'_> {
         })
     }
 
-    /// Returns the users of meetings that may run there: creates without an answer, until a poll shows
-    /// them. Without this load a server that answers no create would look idle, and would get every
-    /// create.
-    fn suspected(&self, server: &FleetServer) -> f64 {
-        let creates = self.fleet.suspects_on(server.id());
-        creates as f64 * f64::from(self.settings().min_users.max(1))
-    }
-
     /// Returns whether a full server is a little better than `best` and will take a create in a moment,
     /// because its creates move. In a level fleet, waiting for it keeps a burst level (F1). A server
     /// that is far better will be filled up later, and is passed over meanwhile (F5).
@@ -350,15 +432,14 @@ impl ServerChooser<'_> {
         best: &CandidateScore<'_>,
     ) -> bool {
         let moves = |server: &FleetServer| server.at_rest(self.now.instant).is_none_or(|rest| rest < SLOW);
+        let bound = Cell::new(best.value);
         self.request.when_full == WhenFull::Wait
-            && self
-                .members(among)
-                .filter(|server| self.standing(server) == CandidateClass::Good)
-                .filter_map(|server| self.score(server, slowed, best.value))
-                .any(|score| {
+            && self.good(among, &bound).filter_map(|server| self.score(server, slowed, best.value)).any(
+                |score| {
                     let gap = best.value - score.value;
                     score.full && gap > 0.0 && gap <= NEAR * score.step && moves(score.server)
-                })
+                },
+            )
     }
 }
 
