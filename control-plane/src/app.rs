@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use url::Url;
@@ -49,6 +49,7 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 pub struct RunningControlPlane {
     grpc_addr: SocketAddr,
     ready: CancellationToken,
+    deliveries_read: watch::Receiver<bool>,
     stop: CancellationToken,
     stopped: CancellationToken,
 }
@@ -102,6 +103,7 @@ impl RunningControlPlane {
         let notifications =
             Notifications::start(settings, &engine, (Arc::new(applications), client), figures, &back);
 
+        let deliveries_read = notifications.deliveries.is_read();
         let (health, _) = tonic_health::server::health_reporter();
         let handles = ServiceHandles {
             engine,
@@ -145,7 +147,7 @@ impl RunningControlPlane {
             Ok(())
         });
         info!(%grpc_addr, "control plane started");
-        Ok(Self { grpc_addr, ready, stop, stopped })
+        Ok(Self { grpc_addr, ready, deliveries_read, stop, stopped })
     }
 
     /// Returns the address of the gRPC port.
@@ -156,6 +158,8 @@ impl RunningControlPlane {
     /// Waits until the store was read completely and the tenant `default` has its secrets.
     pub async fn ready(&self) {
         self.ready.cancelled().await;
+        // It fails only if the control plane has stopped.
+        let _ = self.deliveries_read.clone().wait_for(|read| *read).await;
     }
 
     /// Stops in order: readiness ends, streams end, the lease is handed over, the store is closed.

@@ -10,6 +10,7 @@ mod meetings;
 pub(crate) mod name;
 pub(crate) mod page;
 pub mod placement;
+pub mod readiness;
 pub mod routing;
 mod secret_visibility;
 pub mod server;

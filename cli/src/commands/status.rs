@@ -51,6 +51,8 @@ struct StatusReport {
     servers_cordoned: u32,
     servers_disabled: u32,
     placement_imbalance: f64,
+    /// True if the replica that answers has not read the store yet: the numbers above are not known.
+    unread: bool,
     alarms: Vec<AlarmReport>,
     servers: Vec<ServerRow>,
     #[serde(skip)]
@@ -79,6 +81,7 @@ impl StatusReport {
             digest: format!("{:016x}", status.digest),
             alarms: alarms.collect(),
             servers: servers.into_iter().map(ServerRow::from).collect(),
+            unread: status.unread,
             replica: status.replica,
             leader: status.leader,
             leading: status.leading,
@@ -113,13 +116,20 @@ impl StatusReport {
             "" => "no leader".to_owned(),
             leader => format!("leader is {}", clean(leader)),
         };
-        let mut lines = vec![
-            format!(
-                "control plane  {}, {leader}, up {}, version {}",
-                clean(&self.replica),
-                self.uptime,
-                self.version
-            ),
+        let mut lines = vec![format!(
+            "control plane  {}, {leader}, up {}, version {}",
+            clean(&self.replica),
+            self.uptime,
+            self.version
+        )];
+        if self.unread {
+            lines.push(
+                "not ready      this control plane has not read the store yet: it knows no numbers".into(),
+            );
+            lines.extend(self.alarm_lines());
+            return lines.join("\n");
+        }
+        lines.extend([
             format!(
                 "servers        {} online, {} unhealthy, {} offline, {} cordoned, {} disabled",
                 self.servers_online,
@@ -130,7 +140,7 @@ impl StatusReport {
             ),
             format!("meetings       {} with {} users, {} zombies", self.meetings, self.users, self.zombies),
             format!("edges          {} connected to this replica, revision {}", self.edges, self.revision),
-        ];
+        ]);
         lines.extend(self.refusals());
         lines.extend(self.store());
         // Each meeting that ends causes a callback, so only callbacks that are not delivered are worth a line.
@@ -141,11 +151,7 @@ impl StatusReport {
             ));
         }
         lines.extend(self.webhooks());
-        lines.extend(
-            self.alarms
-                .iter()
-                .map(|alarm| format!("ALARM          {}: {}", clean(&alarm.name), clean(&alarm.detail))),
-        );
+        lines.extend(self.alarm_lines());
         if !self.servers.is_empty() {
             lines.extend([String::new(), table(&self.servers)]);
         }
@@ -165,6 +171,12 @@ impl StatusReport {
             lines.extend(reasons);
         }
         lines.join("\n")
+    }
+
+    fn alarm_lines(&self) -> impl Iterator<Item = String> {
+        let line =
+            |alarm: &AlarmReport| format!("ALARM          {}: {}", clean(&alarm.name), clean(&alarm.detail));
+        self.alarms.iter().map(line)
     }
 
     /// Returns the line about requests that edges refused because of a limit, the most frequent limit first.
@@ -261,9 +273,10 @@ async fn fetch_again(
 }
 
 async fn fetch(admin: &AdminClient) -> Result<StatusReport, CommandFailure> {
-    let mut fleet = admin.fleet();
-    let (status, servers) = tokio::join!(fleet.get_status(v1::GetStatusRequest {}), admin.all_servers());
-    Ok(StatusReport::new(status?.into_inner(), servers?))
+    let status = admin.fleet().get_status(v1::GetStatusRequest {}).await?.into_inner();
+    // Before it has read the store, a control plane answers the status alone.
+    let servers = if status.unread { Vec::new() } else { admin.all_servers().await? };
+    Ok(StatusReport::new(status, servers))
 }
 
 #[cfg(test)]

@@ -9,4 +9,5 @@ mod sync;
 mod tenants;
 mod terminal;
 mod tls;
+mod unread;
 mod watch;

@@ -39,9 +39,6 @@ impl MeetingAdopter<'_> {
     ) -> Result<AdoptMeetingsResponse, RpcRefusal> {
         let id = name::parse_server("server", &request.server)?;
         let keys = keys(&request.names)?;
-        if !self.fleet.complete() {
-            return Err(RpcRefusal::retry("NOT_READY", "this control plane has not read the store yet"));
-        }
         let (asked, watermark) = self.asked(&id)?;
         let list = self.servers.poll(&asked.server, watermark);
         let sample = match tokio::time::timeout(self.call_timeout, list).await {

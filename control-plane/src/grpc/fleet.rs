@@ -62,6 +62,7 @@ impl FleetService for FleetStatus {
         let space = self.space.space();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let status = GetStatusResponse {
+            unread: !self.fleet.complete(),
             replica: self.replica.clone(),
             leader,
             leading,

@@ -40,7 +40,8 @@ const LEFTOVER_WITHIN: Duration = Duration::from_secs(3);
 /// Largest number of callers that are read from one report.
 const CALLERS: usize = 32;
 
-/// The implementation of `PlacementService`. Tests call it without a socket.
+/// The implementation of `PlacementService`. Tests call it without a socket. Its caller checks that
+/// the fleet was read ([`super::readiness`]): a decision from an empty fleet would be wrong.
 pub struct PlacementRpc {
     placer: MeetingPlacer,
     resolver: MeetingResolver,
@@ -82,15 +83,6 @@ impl PlacementRpc {
             }
         }
     }
-
-    /// Refuses requests before the fleet was read: a decision from an empty fleet would be wrong.
-    fn ready(&self) -> Result<(), RpcRefusal> {
-        if self.fleet.complete() {
-            Ok(())
-        } else {
-            Err(RpcRefusal::retry("NOT_READY", "this control plane has not read the store yet"))
-        }
-    }
 }
 
 #[tonic::async_trait]
@@ -100,7 +92,6 @@ impl PlacementService for PlacementRpc {
         request: Request<PlaceMeetingRequest>,
     ) -> Result<Response<PlaceMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let request = place_request(request.into_inner())?;
         let key = request.placement.key.clone();
         let span = info_span!("place meeting", meeting = %key);
@@ -125,7 +116,6 @@ impl PlacementService for PlacementRpc {
         request: Request<ConfirmMeetingRequest>,
     ) -> Result<Response<ConfirmMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let request = request.into_inner();
         let key = key(request.key)?;
         let answer = CreateAnswer {
@@ -146,7 +136,6 @@ impl PlacementService for PlacementRpc {
         request: Request<AbandonMeetingRequest>,
     ) -> Result<Response<AbandonMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let request = request.into_inner();
         let certainty = match request.certainty() {
             v1::AbandonCertainty::Definite => CreateCertainty::Definite,
@@ -166,7 +155,6 @@ impl PlacementService for PlacementRpc {
         request: Request<ResolveMeetingRequest>,
     ) -> Result<Response<ResolveMeetingResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let key = key(request.into_inner().key)?;
         // Read before the lookup: a rebuild that ends in between may have added the record after it
         // was looked up.
@@ -193,7 +181,6 @@ impl PlacementService for PlacementRpc {
         request: Request<ReportEndRequest>,
     ) -> Result<Response<ReportEndResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let request = request.into_inner();
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
         let running = match request.internal_id.as_str() {
@@ -212,7 +199,6 @@ impl PlacementService for PlacementRpc {
         request: Request<ReportFailureRequest>,
     ) -> Result<Response<ReportFailureResponse>, Status> {
         let deadline = deadline::of(request.metadata());
-        self.ready()?;
         let request = request.into_inner();
         let server = server_id(&request.server_id)?;
         let what = match request.kind() {

@@ -68,10 +68,11 @@ impl RoutingService for RoutingRpc {
 
 impl RoutingRpc {
     /// Starts the stream of one edge. `inbound` brings the edge's messages; the returned stream
-    /// carries the frames to the edge.
+    /// carries the frames to the edge. The caller checks that the fleet was read
+    /// ([`super::readiness`]): an edge must not take an incomplete table for the whole.
     ///
     /// # Errors
-    /// The edge's hello is missing or malformed, or this replica has no table yet.
+    /// The edge's hello is missing or malformed.
     pub async fn open(
         &self,
         mut inbound: impl Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin + 'static,
@@ -83,9 +84,6 @@ impl RoutingRpc {
         };
         let id = EdgeId::parse(&hello.edge_id)
             .map_err(|error| RpcRefusal::field("hello.edge_id", error.to_string()))?;
-        if !self.fleet.complete() {
-            return Err(not_ready().into());
-        }
         let held = hello.have.map(Revision::from);
         if held.is_some_and(|held| held.epoch != self.fleet.revision().epoch) {
             self.fleet.await_also(names(&hello));
@@ -115,15 +113,5 @@ fn names(hello: &Hello) -> RememberedNames {
     RememberedNames {
         servers: hello.servers.iter().filter_map(|id| ServerId::parse(id).ok()).collect(),
         tenants: hello.tenants.iter().filter_map(|id| TenantId::parse(id).ok()).collect(),
-    }
-}
-
-/// Refuses the stream before the fleet was read: an edge must not take an incomplete table for the
-/// whole.
-fn not_ready() -> RpcRefusal {
-    RpcRefusal::Retry {
-        reason: "NOT_READY",
-        problem: "this control plane has not read the store yet".into(),
-        after: Duration::from_secs(1),
     }
 }

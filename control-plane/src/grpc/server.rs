@@ -13,18 +13,30 @@ use tonic_health::server::HealthReporter;
 use usher_proto::{
     DESCRIPTORS,
     v1::{
-        callback_service_server::CallbackServiceServer, delivery_service_server::DeliveryServiceServer,
-        edge_service_server::EdgeServiceServer, fleet_service_server::FleetServiceServer,
-        hook_service_server::HookServiceServer, meeting_service_server::MeetingServiceServer,
-        placement_service_server::PlacementServiceServer, routing_service_server::RoutingServiceServer,
-        server_service_server::ServerServiceServer, tenant_service_server::TenantServiceServer,
+        callback_service_server::{self, CallbackServiceServer},
+        delivery_service_server::{self, DeliveryServiceServer},
+        edge_service_server::{self, EdgeServiceServer},
+        fleet_service_server::FleetServiceServer,
+        hook_service_server::{self, HookServiceServer},
+        meeting_service_server::{self, MeetingServiceServer},
+        placement_service_server::{self, PlacementServiceServer},
+        routing_service_server::{self, RoutingServiceServer},
+        server_service_server::{self, ServerServiceServer},
+        tenant_service_server::{self, TenantServiceServer},
     },
 };
 use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    auth::AdminAuth, edges::EdgeAdmin, fleet::FleetStatus, meetings::MeetingRpc, placement::PlacementRpc,
-    routing::RoutingRpc, servers::ServerRpc, tenants::TenantRpc,
+    auth::AdminAuth,
+    edges::EdgeAdmin,
+    fleet::FleetStatus,
+    meetings::MeetingRpc,
+    placement::PlacementRpc,
+    readiness::{HealthReport, ReadGate},
+    routing::RoutingRpc,
+    servers::ServerRpc,
+    tenants::TenantRpc,
 };
 use crate::{
     engine::{Engine, EngineDependencies},
@@ -43,6 +55,22 @@ const MAX_REQUEST: usize = 1 << 20;
 const MAX_CALLBACK: usize = 2 << 20;
 /// Longest time for requests under way to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Services that answer from the fleet.
+const FLEET_SERVICES: [&str; 6] = [
+    routing_service_server::SERVICE_NAME,
+    placement_service_server::SERVICE_NAME,
+    server_service_server::SERVICE_NAME,
+    meeting_service_server::SERVICE_NAME,
+    tenant_service_server::SERVICE_NAME,
+    edge_service_server::SERVICE_NAME,
+];
+/// Services that answer from the fleet and from the waiting deliveries.
+const DELIVERY_SERVICES: [&str; 3] = [
+    callback_service_server::SERVICE_NAME,
+    delivery_service_server::SERVICE_NAME,
+    hook_service_server::SERVICE_NAME,
+];
 
 /// The handles that the services share out among themselves.
 #[derive(Clone)]
@@ -80,6 +108,14 @@ pub async fn serve(
     let ServiceHandles { engine, notifications, edges, tasks } = handles;
     let EngineDependencies { store, servers, replica, .. } = engine.dependencies;
     let fleet = engine.fleet;
+    let read = ReadGate::of_fleet(fleet.clone());
+    let deliveries_read = ReadGate::of_deliveries(fleet.clone(), notifications.deliveries.is_read());
+    let of_fleet = (read.clone(), FLEET_SERVICES.to_vec());
+    let of_deliveries = (deliveries_read.clone(), DELIVERY_SERVICES.to_vec());
+    // Before the port accepts a connection, so that no probe sees a service that serves too early.
+    health.set_serving::<FleetServiceServer<FleetStatus>>().await;
+    let report = HealthReport::begin(health.clone(), of_fleet, of_deliveries).await;
+    tasks.spawn("gRPC health", |stop| report.run(stop));
     let routing = RoutingRpc::new(fleet.clone(), edges.clone(), tasks.clone(), timing.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement = PlacementRpc::new(
@@ -144,22 +180,26 @@ pub async fn serve(
         ))
         .add_service(InterceptedService::new(reflection().build_v1()?, auth.clone()))
         .add_service(InterceptedService::new(reflection().build_v1alpha()?, auth.clone()))
-        .add_service(guarded(routing.max_decoding_message_size(MAX_REQUEST), &auth))
-        .add_service(guarded(PlacementServiceServer::new(placement), &auth))
-        .add_service(guarded(ServerServiceServer::new(server_admin), &auth))
-        .add_service(guarded(MeetingServiceServer::new(meetings), &auth))
-        .add_service(guarded(TenantServiceServer::new(tenants), &auth))
-        .add_service(guarded(FleetServiceServer::new(status), &auth))
+        .add_service(guarded(routing.max_decoding_message_size(MAX_REQUEST), &read, &auth))
+        .add_service(guarded(PlacementServiceServer::new(placement), &read, &auth))
+        .add_service(guarded(ServerServiceServer::new(server_admin), &read, &auth))
+        .add_service(guarded(MeetingServiceServer::new(meetings), &read, &auth))
+        .add_service(guarded(TenantServiceServer::new(tenants), &read, &auth))
+        // The status is open before the store was read, because operators look there for the reason;
+        // it says that its counts are not known.
+        .add_service(InterceptedService::new(FleetServiceServer::new(status), auth.clone()))
         .add_service(guarded(
             CallbackServiceServer::new(callbacks).max_decoding_message_size(MAX_CALLBACK),
+            &deliveries_read,
             &auth,
         ))
-        .add_service(guarded(DeliveryServiceServer::new(deliveries), &auth))
+        .add_service(guarded(DeliveryServiceServer::new(deliveries), &deliveries_read, &auth))
         .add_service(guarded(
             HookServiceServer::new(HookAdmin(notifications.hooks)).max_decoding_message_size(MAX_CALLBACK),
+            &deliveries_read,
             &auth,
         ))
-        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &auth));
+        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &read, &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopped = stop.clone();
     let serving = routes.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned());
@@ -184,6 +224,12 @@ fn span(request: &http::Request<()>) -> tracing::Span {
     span
 }
 
-fn guarded<S>(service: S, auth: &AdminAuth) -> InterceptedService<S, AdminAuth> {
-    InterceptedService::new(service, auth.clone())
+/// Refuses the requests to `service` that `auth` does not accept, then those that are too early for
+/// `read`.
+fn guarded<S>(
+    service: S,
+    read: &ReadGate,
+    auth: &AdminAuth,
+) -> InterceptedService<InterceptedService<S, ReadGate>, AdminAuth> {
+    InterceptedService::new(InterceptedService::new(service, read.clone()), auth.clone())
 }

@@ -19,3 +19,4 @@ mod reconcile;
 mod restart;
 mod servers;
 mod stream;
+mod unread;

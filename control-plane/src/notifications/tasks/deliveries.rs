@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 use usher_model::{id::TenantId, settings::CallbackSettings};
 use usher_runtime::{
@@ -63,6 +64,8 @@ pub struct DeliveryBook {
     max_waiting: u64,
     metrics: DeliveryMetrics,
     warnings: Arc<Mutex<RepeatedWarnings>>,
+    /// Whether all deliveries of the store were read once.
+    read: Arc<watch::Sender<bool>>,
 }
 
 impl DeliveryBook {
@@ -80,7 +83,13 @@ impl DeliveryBook {
             max_waiting: settings.max_waiting,
             metrics,
             warnings: Arc::default(),
+            read: Arc::default(),
         }
+    }
+
+    /// Returns a receiver of whether all deliveries of the store were read once.
+    pub fn is_read(&self) -> watch::Receiver<bool> {
+        self.read.subscribe()
     }
 
     /// Writes a callback. After the return it is delivered or expires. A callback of the same id

@@ -8,7 +8,7 @@ use std::sync::{
 use prometheus_client::registry::Registry;
 use usher_control_plane::{
     engine::{Engine, EngineDependencies},
-    grpc::{placement::PlacementRpc, routing::RoutingRpc},
+    grpc::{placement::PlacementRpc, readiness::ReadGate, routing::RoutingRpc},
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     tasks::edges::ConnectedEdges,
 };
@@ -39,12 +39,25 @@ pub(crate) struct ReplicaParts {
 pub(crate) struct RunningReplica {
     pub(crate) life: NodeLife,
     pub(crate) engine: Engine,
-    pub(crate) placement: PlacementRpc,
-    pub(crate) routing: RoutingRpc,
+    placement: PlacementRpc,
+    routing: RoutingRpc,
+    read: ReadGate,
     /// The name of the replica in the election.
     pub(crate) candidate: String,
     front: TaskGroup,
     back: TaskGroup,
+}
+
+impl RunningReplica {
+    /// Returns the service, as far as the port of the product opens it.
+    pub(crate) fn placement(&self) -> Result<&PlacementRpc, tonic::Status> {
+        self.read.check().map(|()| &self.placement)
+    }
+
+    /// Returns the service, as far as the port of the product opens it.
+    pub(crate) fn routing(&self) -> Result<&RoutingRpc, tonic::Status> {
+        self.read.check().map(|()| &self.routing)
+    }
 }
 
 /// A replica, which may run or not.
@@ -126,7 +139,8 @@ impl SimReplica {
         let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
         let routing =
             RoutingRpc::new(engine.fleet.clone(), ConnectedEdges::new(metrics), front.clone(), heartbeat);
-        RunningReplica { life, engine, placement, routing, candidate, front, back }
+        let read = ReadGate::of_fleet(engine.fleet.clone());
+        RunningReplica { life, engine, placement, routing, read, candidate, front, back }
     }
 
     /// Kills the replica: from now on no message leaves it. Messages in transit continue.

@@ -124,6 +124,7 @@ impl DeliveryWorker {
         self.deliveries.book.clear();
         listing.entries.iter().for_each(|entry| self.put(entry));
         self.queue.retain(|id| self.deliveries.book.contains(id));
+        self.deliveries.read.send_replace(true);
     }
 
     fn apply(&mut self, batch: &ChangeBatch) {

@@ -58,7 +58,7 @@ impl SimEdge {
         let answer = self
             .ask(PLACE_TIMEOUT, move |plane| {
                 let request = Request::new(request.clone());
-                async move { plane.placement.place_meeting(request).await }
+                async move { plane.placement()?.place_meeting(request).await }
             })
             .await?;
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
@@ -76,7 +76,7 @@ impl SimEdge {
         let answer = self
             .ask(RESOLVE_TIMEOUT, move |plane| {
                 let request = Request::new(request.clone());
-                async move { plane.placement.resolve_meeting(request).await }
+                async move { plane.placement()?.resolve_meeting(request).await }
             })
             .await?;
         let meeting = answer.meeting.and_then(|meeting| MeetingRoute::try_from(meeting).ok());
@@ -102,7 +102,7 @@ impl SimEdge {
         };
         let answer = self.ask(REPORT_TIMEOUT, move |plane| {
             let request = Request::new(request.clone());
-            async move { plane.placement.confirm_meeting(request).await }
+            async move { plane.placement()?.confirm_meeting(request).await }
         });
         answer.await.map(|answer| answer.routed)
     }
@@ -122,7 +122,7 @@ impl SimEdge {
         };
         let answer = self.ask(REPORT_TIMEOUT, move |plane| {
             let request = Request::new(request.clone());
-            async move { plane.placement.abandon_meeting(request).await }
+            async move { plane.placement()?.abandon_meeting(request).await }
         });
         let _ = answer.await; // without the report, polls resolve the pending record
     }
@@ -143,7 +143,7 @@ impl SimEdge {
         };
         let answer = self.ask(REPORT_TIMEOUT, move |plane| {
             let request = Request::new(request.clone());
-            async move { plane.placement.report_end(request).await }
+            async move { plane.placement()?.report_end(request).await }
         });
         answer.await.map(|answer| answer.revision.map(Into::into))
     }
@@ -184,7 +184,7 @@ impl SimEdge {
         tokio::spawn(async move {
             let asked = edge.ask(FAILURE_REPORT_TIMEOUT, move |plane| {
                 let request = Request::new(request.clone());
-                async move { plane.placement.report_failure(request).await }
+                async move { plane.placement()?.report_failure(request).await }
             });
             let _ = asked.await; // the next failure causes another report
         });

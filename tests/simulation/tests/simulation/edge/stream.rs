@@ -93,7 +93,7 @@ impl SimEdge {
             ReceiverStream::new(inbound).map(|message| Ok(StreamRoutesRequest { message: Some(message) }));
         let patience = SubscriberTimeouts::default().open;
         let opened =
-            self.net.call(&self.life, &there, patience, async move { plane_.routing.open(inbound).await });
+            self.net.call(&self.life, &there, patience, async move { plane_.routing()?.open(inbound).await });
         let frames = opened.await.ok()?.ok()?;
         let (delivered, received) = mpsc::channel(OUTBOX);
         self.carry(&plane.life, &self.life, frames, delivered);

@@ -29,7 +29,8 @@ impl SimCluster {
                 let said = StreamRoutesRequest { message: Some(Message::Hello(hello)) };
                 // The stream of requests never ends.
                 let said = futures::stream::iter([Ok(said)]).chain(futures::stream::pending());
-                streams.extend(plane.routing.open(Box::pin(said)).await.ok());
+                let Ok(routing) = plane.routing() else { continue };
+                streams.extend(routing.open(Box::pin(said)).await.ok());
             }
         }
         sleep(lasts).await;
