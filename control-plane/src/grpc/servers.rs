@@ -35,12 +35,20 @@ use crate::{
         leadership::Leadership,
         poll_requests::{PollRequestError, PollRequests},
         poller::{NotPolled, RunningPollers},
+        writer::WriteError,
     },
 };
 
 /// Time before the caller's deadline at which a poll is abandoned, so that the caller gets an
 /// answer with the reason.
 const ANSWER_BEFORE: Duration = Duration::from_millis(200);
+
+/// Whether a request changes the store or is only checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WriteEffect {
+    Written,
+    CheckOnly,
+}
 
 /// The implementation of `ServerService`.
 pub(super) struct ServerRpc {
@@ -152,18 +160,9 @@ impl ServerService for ServerRpc {
         let server = input::new_server(wire, &request.server_id, WallClock::system().now_ms())?;
         let id = server.id.clone();
         if request.validate_only {
-            if self.show(&id, SecretVisibility::Masked).is_ok() {
-                return Err(RpcRefusal::Exists { kind: "server", name: name::server(&id) }.into());
-            }
-            let shown = v1::Server {
-                name: name::server(&id),
-                url: server.url,
-                weight: server.weight,
-                tags: server.tags,
-                admin_state: v1::AdminState::from(server.admin).into(),
-                checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm).into(),
-                ..v1::Server::default()
-            };
+            let checked = self.admin.check_create(&server);
+            checked.map_err(|error| RpcRefusal::admin(WriteError::Decision(error), &id))?;
+            let shown = output::as_written(v1::Server::default(), &server);
             return Ok(Response::new(CreateServerResponse { server: Some(shown) }));
         }
         let created = self.admin.create_server(&server, deadline).await;
@@ -181,31 +180,41 @@ impl ServerService for ServerRpc {
         let id = name::parse_server("server.name", &wire.name)?;
         let seen = etag::parse("server.etag", &wire.etag)?;
         let update = MaskedServerUpdate::parse(wire, &request.update_mask.unwrap_or_default().paths)?;
-        if request.validate_only {
-            return Ok(Response::new(UpdateServerResponse {
-                server: Some(self.show(&id, SecretVisibility::Masked)?),
-            }));
-        }
+        let effect = if request.validate_only { WriteEffect::CheckOnly } else { WriteEffect::Written };
         let refused = |error| RpcRefusal::admin(error, &id);
         let moves = self.fleet.read(|fleet| fleet.server(&id).map(|old| update.moves(&old.stored.value)));
         match moves {
             Some(true) => {
-                self.relocate(&id, seen, |old| update.apply(old), request.force, deadline).await?;
+                self.relocate(&id, seen, &update, request.force, (effect, deadline)).await?;
+            }
+            _ if effect == WriteEffect::CheckOnly => {
+                let checked = self.admin.check_update(&id, seen, |old| update.apply(old), update.admin).await;
+                checked.map_err(|error| refused(WriteError::Decision(error)))?;
             }
             Some(false) if update.names_address() => {
                 let (change, same) = (|old: &_| update.apply(old), NewAddress::SameServer);
-                let written = self.admin.relocate_server(&id, seen, change, same, deadline).await;
+                let written =
+                    self.admin.relocate_server(&id, seen, change, update.admin, same, deadline).await;
                 written.map_err(refused)?;
             }
             _ => {
                 let change = |old: &_| update.apply(old);
-                self.admin.update_server(&id, seen, change, deadline).await.map_err(refused)?;
+                let written = self.admin.update_server(&id, seen, change, update.admin, deadline).await;
+                written.map_err(refused)?;
             }
         }
-        if let Some(admin) = update.admin {
-            self.admin.set_admin(&id, None, admin, deadline).await.map_err(refused)?;
-        }
-        Ok(Response::new(UpdateServerResponse { server: Some(self.show(&id, SecretVisibility::Masked)?) }))
+        let shown = self.show(&id, SecretVisibility::Masked)?;
+        let shown = match effect {
+            WriteEffect::Written => shown,
+            WriteEffect::CheckOnly => {
+                let stored = self.fleet.read(|fleet| fleet.server(&id).map(|old| old.stored.value.clone()));
+                match stored {
+                    Some(old) => output::as_written(shown, &update.applied(&old)),
+                    None => shown,
+                }
+            }
+        };
+        Ok(Response::new(UpdateServerResponse { server: Some(shown) }))
     }
 
     async fn delete_server(

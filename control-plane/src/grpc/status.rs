@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use usher_model::id::{ServerId, TenantId};
+use usher_model::{
+    id::{ServerId, TenantId},
+    server::AdminState,
+};
 use usher_proto::ConvertError;
 
 use crate::{
@@ -120,11 +123,17 @@ impl RpcRefusal {
                      counted twice; change that entry, or remove it first"
                 ),
             ),
-            WriteError::Decision(AdminError::HasMeetings(count)) => Self::Precondition {
+            WriteError::Decision(AdminError::HasMeetings { meetings, stays }) => Self::Precondition {
                 reason: "SERVER_HAS_MEETINGS",
                 problem: format!(
-                    "{count} meetings live on `{name}`: it stays cordoned and becomes disabled when they \
-                     have ended; or use panic, which frees their ids at once"
+                    "{meetings} meetings live on `{name}`: {}; or use panic, which frees their ids at once",
+                    match stays {
+                        AdminState::Enabled =>
+                            "it is unchanged and stays enabled; cordon it, and it becomes disabled when they \
+                             have ended",
+                        AdminState::Cordoned => "it stays cordoned and becomes disabled when they have ended",
+                        AdminState::Disabled => "it stays disabled, and Usher ends them there",
+                    }
                 ),
                 subject: name,
             },

@@ -62,26 +62,58 @@ impl FleetAdmin {
         self.once(deadline, |fleet, _| lifecycle::create_server(fleet, server.clone())).await
     }
 
-    /// Changes a server. `change` is applied to the entry that is current at the time of the write.
+    /// Changes a server. `change` is applied to the entry that is current at the time of the write;
+    /// `admin` is the new admin state, if the change names one.
     ///
     /// # Errors
-    /// The server does not exist, it is not as `seen`, or the store did not take the write.
+    /// The server does not exist, it is not as `seen`, it is to be disabled and meetings live on it,
+    /// or the store did not take the write.
     pub async fn update_server(
         &self,
         id: &ServerId,
         seen: Option<u64>,
         change: impl Fn(&Server) -> Server,
+        admin: Option<AdminState>,
         deadline: Instant,
     ) -> AdminResult<()> {
-        self.see(seen).await;
-        self.once(deadline, |fleet, _| {
-            let old = fleet.server(id).ok_or(AdminError::NotFound)?;
-            lifecycle::update_server(fleet, change(&old.stored.value), seen)
-        })
-        .await
+        let decide = |fleet: &Fleet, _| updated(fleet, id, &change, admin);
+        if seen.is_some() || admin == Some(AdminState::Disabled) {
+            return self.steps(ServerOrder::new(id.clone(), seen), deadline, decide).await;
+        }
+        // Without a revision the change is for the server as it is at the write, and a concurrent
+        // change of other fields is no conflict.
+        self.once(deadline, decide).await.map(drop)
     }
 
-    /// Gives a server another address, together with the other fields that `change` sets.
+    /// Checks an update as [`Self::update_server`] does, without a write.
+    ///
+    /// # Errors
+    /// The server does not exist, it is not as `seen`, or it is to be disabled and meetings live on
+    /// it.
+    pub async fn check_update(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        change: impl Fn(&Server) -> Server,
+        admin: Option<AdminState>,
+    ) -> Result<(), AdminError> {
+        self.see(seen).await;
+        self.writer.fleet().read(|fleet| {
+            ServerOrder::new(id.clone(), seen).check(fleet)?;
+            updated(fleet, id, &change, admin).map(drop)
+        })
+    }
+
+    /// Checks a new server as [`Self::create_server`] does, without a write.
+    ///
+    /// # Errors
+    /// A server of that name exists, or another entry has the address.
+    pub fn check_create(&self, server: &Server) -> Result<(), AdminError> {
+        self.writer.fleet().read(|fleet| lifecycle::create_server(fleet, server.clone()).map(drop))
+    }
+
+    /// Gives a server another address, together with the other fields that `change` sets, and the
+    /// admin state `admin` if the change names one.
     ///
     /// # Errors
     /// The server does not exist, it is not as `seen`, another entry has the address, meetings that
@@ -91,11 +123,12 @@ impl FleetAdmin {
         id: &ServerId,
         seen: Option<u64>,
         change: impl Fn(&Server) -> Server,
+        admin: Option<AdminState>,
         address: NewAddress,
         deadline: Instant,
     ) -> AdminResult<()> {
         let order = ServerOrder::new(id.clone(), seen);
-        let mut final_admin = None;
+        let mut final_admin = admin;
         self.steps(order, deadline, |fleet, now| {
             let server = fleet.server(id).ok_or(AdminError::NotFound)?;
             // Intermediate steps disable the server; the last one restores its first admin state.
@@ -103,6 +136,29 @@ impl FleetAdmin {
             lifecycle::relocate(fleet, &change(&server.stored.value), admin, address, now.wall_ms)
         })
         .await
+    }
+
+    /// Checks a change of address as [`Self::relocate_server`] does, without a write.
+    ///
+    /// # Errors
+    /// The server does not exist, it is not as `seen`, another entry has the address, or meetings
+    /// live on it that the change would lose.
+    pub async fn check_relocation(
+        &self,
+        id: &ServerId,
+        seen: Option<u64>,
+        change: impl Fn(&Server) -> Server,
+        admin: Option<AdminState>,
+        address: NewAddress,
+    ) -> Result<(), AdminError> {
+        self.see(seen).await;
+        let now_ms = self.writer.now().wall_ms;
+        self.writer.fleet().read(|fleet| {
+            ServerOrder::new(id.clone(), seen).check(fleet)?;
+            let server = fleet.server(id).ok_or(AdminError::NotFound)?;
+            let admin = admin.unwrap_or(server.admin());
+            lifecycle::relocate(fleet, &change(&server.stored.value), admin, address, now_ms).map(drop)
+        })
     }
 
     /// Enables, cordons or disables a server. If `seen` is given, the server must still be as it
@@ -134,7 +190,17 @@ impl FleetAdmin {
         deadline: Instant,
     ) -> AdminResult<()> {
         let order = ServerOrder::new(id.clone(), seen);
-        self.steps(order, deadline, |fleet, _| lifecycle::delete_server(fleet, id)).await
+        let mut removed = false;
+        let deleted = self.steps(order, deadline, |fleet, _| {
+            let step = lifecycle::delete_server(fleet, id)?;
+            removed |= step.outcome == OperationProgress::Done;
+            Ok(step)
+        });
+        match deleted.await {
+            // The answer to the own removal was lost.
+            Err(WriteError::Decision(AdminError::NotFound)) if removed => Ok(()),
+            deleted => deleted,
+        }
     }
 
     /// Disables a server and frees its ids at once. If `seen` is given, the server must still be as
@@ -305,4 +371,16 @@ impl FleetAdmin {
             }
         }
     }
+}
+
+/// Decides an update of the entry that is current in `fleet`.
+fn updated(
+    fleet: &Fleet,
+    id: &ServerId,
+    change: impl Fn(&Server) -> Server,
+    admin: Option<AdminState>,
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
+    let old = fleet.server(id).ok_or(AdminError::NotFound)?;
+    // The order that the write belongs to compares the revision.
+    lifecycle::update_server(fleet, change(&old.stored.value), None, admin)
 }

@@ -141,3 +141,103 @@ async fn lists_come_in_pages_and_validate_only_makes_no_change() {
     assert_eq!(total.into_inner().total_size, 5);
     bench.stop().await;
 }
+
+fn heavy(etag: &str, id: &str, admin: Option<AdminState>, validate_only: bool) -> UpdateServerRequest {
+    let mut server = Server { name: name(id), weight: 5.0, etag: etag.into(), ..Server::default() };
+    let mut paths = vec!["weight".to_owned()];
+    if let Some(admin) = admin {
+        server.set_admin_state(admin);
+        paths.push("admin_state".into());
+    }
+    let update_mask = Some(FieldMask { paths });
+    UpdateServerRequest { server: Some(server), update_mask, validate_only, force: false }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s7_a_refused_change_of_a_server_changes_nothing_and_says_so() {
+    let bench = Bench::with_servers(1).await;
+    let home = bench.create("room").await;
+    let before = bench.server(&home).await;
+    let disabled = Some(AdminState::Disabled);
+    for request in [heavy("", &home, disabled, false), heavy(&before.etag, &home, disabled, false)] {
+        let status = bench.servers().update_server(request).await.expect_err("a meeting lives there");
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        assert!(status.message().contains("stays enabled"), "{status}");
+    }
+    let disable = DisableServerRequest { name: name(&home), etag: String::new() };
+    let status = bench.servers().disable_server(disable.clone()).await.expect_err("a meeting lives there");
+    assert!(status.message().contains("stays enabled"), "{status}");
+    let after = bench.server(&home).await;
+    assert_eq!((after.weight, after.admin_state(), after.etag), (1.0, AdminState::Enabled, before.etag));
+
+    let cordon = CordonServerRequest { name: name(&home), etag: String::new() };
+    bench.servers().cordon_server(cordon).await.expect("is cordoned");
+    let status = bench.servers().disable_server(disable).await.expect_err("a meeting lives there");
+    assert!(status.message().contains("stays cordoned"), "{status}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_sets_fields_and_admin_state_in_one_write() {
+    let bench = Bench::with_servers(1).await;
+    let request = heavy("", "bbb1", Some(AdminState::Cordoned), false);
+    let new = bench.servers().update_server(request).await.expect("is updated").into_inner().server;
+    let new = new.expect("is shown");
+    assert_eq!((new.weight, new.admin_state()), (5.0, AdminState::Cordoned));
+    let request = heavy(&new.etag, "bbb1", Some(AdminState::Disabled), false);
+    let new = bench.servers().update_server(request).await.expect("is empty").into_inner().server;
+    assert_eq!(new.expect("is shown").admin_state(), AdminState::Disabled);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validate_only_checks_everything_and_returns_the_server_as_it_would_be() {
+    let bench = Bench::with_servers(1).await;
+    let before = bench.server("bbb1").await;
+    let validate = async |etag: &str, id: &str, admin| {
+        let answer = bench.servers().update_server(heavy(etag, id, admin, true)).await;
+        answer.map(|answer| answer.into_inner().server.expect("is shown"))
+    };
+    let shown = validate(&before.etag, "bbb1", Some(AdminState::Cordoned)).await.expect("is valid");
+    assert_eq!((shown.weight, shown.admin_state(), &shown.url), (5.0, AdminState::Cordoned, &before.url));
+    assert_eq!(shown.etag, "", "it is not written");
+    let refused = async |etag: &str, id: &str, admin| {
+        validate(etag, id, admin).await.expect_err("would be refused").code()
+    };
+    assert_eq!(refused("1", "bbb1", None).await, Code::Aborted);
+    assert_eq!(refused("", "none", None).await, Code::NotFound);
+    bench.create("room").await;
+    assert_eq!(refused("", "bbb1", Some(AdminState::Disabled)).await, Code::FailedPrecondition);
+
+    // The address of another server, and an address at which the meeting does not run.
+    let mut moved = heavy("", "bbb1", None, true);
+    if let Some(server) = &mut moved.server {
+        server.url = "http://127.0.0.1:1/bigbluebutton/api/".into();
+    }
+    moved.update_mask = Some(FieldMask { paths: vec!["url".into()] });
+    let status = bench.servers().update_server(moved).await.expect_err("the meeting would be lost");
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    let twice = CreateServerRequest {
+        server: Some(Server { url: before.url.clone(), secret: "s".into(), ..Server::default() }),
+        server_id: "twice".into(),
+        validate_only: true,
+    };
+    let status = bench.servers().create_server(twice).await.expect_err("bbb1 has the address");
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+
+    let after = bench.server("bbb1").await;
+    assert_eq!((after.weight, after.etag), (before.weight, before.etag), "no check writes");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s7_a_removal_is_for_the_server_that_its_etag_names() {
+    let bench = Bench::with_servers(1).await;
+    let old = bench.server("bbb1").await;
+    bench.servers().update_server(heavy("", "bbb1", None, false)).await.expect("is updated");
+    let stale = DeleteServerRequest { name: name("bbb1"), etag: old.etag };
+    let status = bench.servers().delete_server(stale).await.expect_err("it has changed");
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+    assert_eq!(bench.server("bbb1").await.admin_state(), AdminState::Enabled, "no step was made");
+    bench.stop().await;
+}

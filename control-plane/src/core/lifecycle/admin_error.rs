@@ -1,6 +1,6 @@
 //! The refusal of an operator's change.
 
-use usher_model::id::ServerId;
+use usher_model::{id::ServerId, server::AdminState};
 
 /// The reason for which an administrative change was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,10 +14,15 @@ pub enum AdminError {
     /// Another party changed the resource since the caller read it.
     #[error("another party changed it meanwhile")]
     Changed,
-    /// The number of meetings that live on the server, which blocks the change (S7). The operator
-    /// can cordon the server and wait, or run a panic.
-    #[error("{0} meetings live on the server")]
-    HasMeetings(usize),
+    /// Meetings live on the server, which blocks the change (S7). The operator can cordon the server
+    /// and wait, or run a panic.
+    #[error("{meetings} meetings live on the server")]
+    HasMeetings {
+        /// The number of meetings.
+        meetings: usize,
+        /// The state in which the refused change leaves the server.
+        stays: AdminState,
+    },
     /// Another entry has the address (ADR 21).
     #[error("server `{0}` has this address")]
     AddressTaken(ServerId),

@@ -11,6 +11,7 @@ use usher_model::{
 use super::{
     admin_error::AdminError,
     planned_step::{OperationProgress, PlannedStep},
+    servers::{entry_changed, while_sampled_so},
 };
 use crate::core::{
     draft::PlanDraft,
@@ -71,6 +72,9 @@ pub fn relocate(
     let meetings = fleet.record_count_on(&wanted.id);
     let empty = meetings + fleet.zombie_count_on(&wanted.id) == 0;
     let plan = match (address, empty) {
+        (NewAddress::SameServer, _) if server.admin() != admin => {
+            return entry_changed(fleet, server, Server { admin, ..moved(server, wanted) });
+        }
         (NewAddress::SameServer, _) => {
             let mut plan = draft.into_plan();
             plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
@@ -89,9 +93,14 @@ pub fn relocate(
             plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
             plan.writes.push(PlanWrite::Delete(FleetKey::Health(wanted.id.clone())));
             plan.writes.push(PlanWrite::Delete(FleetKey::Sample(wanted.id.clone())));
+            if admin == AdminState::Disabled {
+                plan = while_sampled_so(server, plan);
+            }
             return Ok(PlannedStep { plan, outcome: OperationProgress::Done });
         }
-        (NewAddress::AnotherServer, false) => return Err(AdminError::HasMeetings(meetings)),
+        (NewAddress::AnotherServer, false) => {
+            return Err(AdminError::HasMeetings { meetings, stays: server.admin() });
+        }
         (NewAddress::Forced, false) => leave_behind(draft, fleet, server, now_ms)?,
     };
     Ok(PlannedStep { plan, outcome: OperationProgress::Again })

@@ -40,31 +40,56 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, A
     Ok(PlannedStep { plan, outcome: () })
 }
 
-/// Changes the fields that operators described. The address ([`super::relocate`]) and the admin
-/// state ([`set_admin`]) stay unchanged here, because their changes take several steps. `seen` is
-/// the revision from which the change was made, if the caller states one.
+/// Changes the fields that operators described, and the admin state to `admin` if one is given, in
+/// one transaction: all of them or none. Before a server is disabled, it is cordoned in a step of its
+/// own, as in [`set_admin`]. The address ([`super::relocate`]) stays unchanged here. `seen` is the
+/// revision from which the change was made, if the caller states one.
 ///
 /// # Errors
-/// Returns [`AdminError::NotFound`] if the server does not exist, and [`AdminError::Changed`] if
-/// another party changed it since `seen`.
+/// Returns [`AdminError::NotFound`] if the server does not exist, [`AdminError::Changed`] if another
+/// party changed it since `seen`, and [`AdminError::HasMeetings`] if it is to be disabled and
+/// meetings live on it (S7).
 pub fn update_server(
     fleet: &Fleet,
     server: Server,
     seen: Option<u64>,
-) -> Result<PlannedStep<()>, AdminError> {
+    admin: Option<AdminState>,
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
     let old = fleet.server(&server.id).ok_or(AdminError::NotFound)?;
     if seen.is_some_and(|seen| seen != old.stored.modified) {
         return Err(AdminError::Changed);
     }
     let stands = &old.stored.value;
     let (url, former_of) = (stands.url.clone(), stands.former_of.clone());
-    let new = Server { url, former_of, admin: old.admin(), created_at_ms: stands.created_at_ms, ..server };
+    let admin = admin.unwrap_or(old.admin());
+    let new = Server { url, former_of, admin, created_at_ms: stands.created_at_ms, ..server };
     if new == old.stored.value {
-        return Ok(PlannedStep::settled(()));
+        return Ok(PlannedStep::settled(OperationProgress::Done));
     }
-    let mut plan = guarded(old);
-    plan.writes.push(PlanWrite::Server(new));
-    Ok(PlannedStep { plan, outcome: () })
+    entry_changed(fleet, old, new)
+}
+
+/// Returns the step towards the entry `new` of a server, whose admin state may differ from the
+/// present one.
+pub(super) fn entry_changed(
+    fleet: &Fleet,
+    server: &FleetServer,
+    mut new: Server,
+) -> Result<PlannedStep<OperationProgress>, AdminError> {
+    let (from, to) = (server.admin(), new.admin);
+    if from != to {
+        // An entry of an old address that is used again becomes an ordinary server.
+        new.former_of = new.former_of.filter(|_| to == AdminState::Disabled);
+    }
+    let plan = match (from, to) {
+        (from, to) if from == to => written(server, new),
+        (_, AdminState::Disabled) => return emptied(fleet, server, |server| reset(server, new)),
+        // The stored health and load are outdated, because a disabled server is not polled. The
+        // server starts on probation (A8).
+        (AdminState::Disabled, _) => reset(server, new),
+        _ => written(server, new),
+    };
+    Ok(PlannedStep { plan, outcome: OperationProgress::Done })
 }
 
 /// Enables, cordons or disables a server. Disabling takes two steps: the server is cordoned first,
@@ -83,14 +108,7 @@ pub fn set_admin(
     if server.admin() == admin {
         return Ok(PlannedStep::settled(OperationProgress::Done));
     }
-    let plan = match (server.admin(), admin) {
-        (_, AdminState::Disabled) => return emptied(fleet, server, disabled),
-        // The stored health and load are outdated, because a disabled server is not polled. The
-        // server starts on probation (A8).
-        (AdminState::Disabled, _) => reset(server, admin),
-        (AdminState::Enabled | AdminState::Cordoned, _) => changed(server, admin),
-    };
-    Ok(PlannedStep { plan, outcome: OperationProgress::Done })
+    entry_changed(fleet, server, Server { admin, ..server.stored.value.clone() })
 }
 
 /// Removes a server, in the same two steps as disabling.
@@ -122,12 +140,13 @@ fn emptied(
 ) -> Result<PlannedStep<OperationProgress>, AdminError> {
     match fleet.meeting_count_on(server.id()) {
         0 if server.admin() == AdminState::Enabled => {
-            Ok(PlannedStep { plan: changed(server, AdminState::Cordoned), outcome: OperationProgress::Again })
+            let cordoned = Server { admin: AdminState::Cordoned, ..server.stored.value.clone() };
+            Ok(PlannedStep { plan: written(server, cordoned), outcome: OperationProgress::Again })
         }
         0 => {
             Ok(PlannedStep { plan: while_sampled_so(server, plan(server)), outcome: OperationProgress::Done })
         }
-        meetings => Err(AdminError::HasMeetings(meetings)),
+        meetings => Err(AdminError::HasMeetings { meetings, stays: server.admin() }),
     }
 }
 
@@ -138,12 +157,12 @@ pub(in crate::core) fn drained(server: &FleetServer) -> Plan {
 
 /// Plans to disable a server, with or without meetings on it.
 pub(super) fn disabled(server: &FleetServer) -> Plan {
-    reset(server, AdminState::Disabled)
+    reset(server, Server { admin: AdminState::Disabled, ..server.stored.value.clone() })
 }
 
 /// Guards a plan that requires an empty server by the server's sample: the meetings that a newer
 /// poll lists are about to become records.
-fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
+pub(super) fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
     // An unreadable stored sample counts as absent and is not guarded: such a guard would always
     // fail, and the server could never be disabled.
     if let Some(sample) = &server.sample {
@@ -152,20 +171,17 @@ fn while_sampled_so(server: &FleetServer, mut plan: Plan) -> Plan {
     plan
 }
 
-fn reset(server: &FleetServer, admin: AdminState) -> Plan {
-    let mut plan = changed(server, admin);
+fn reset(server: &FleetServer, new: Server) -> Plan {
+    let mut plan = written(server, new);
     plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id().clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id().clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id().clone())));
     plan
 }
 
-fn changed(server: &FleetServer, admin: AdminState) -> Plan {
+fn written(server: &FleetServer, new: Server) -> Plan {
     let mut plan = guarded(server);
-    let stands = server.stored.value.clone();
-    // An entry of an old address that is used again becomes an ordinary server.
-    let former_of = stands.former_of.clone().filter(|_| admin == AdminState::Disabled);
-    plan.writes.push(PlanWrite::Server(Server { admin, former_of, ..stands }));
+    plan.writes.push(PlanWrite::Server(new));
     plan
 }
 

@@ -116,6 +116,11 @@ impl MaskedServerUpdate {
         self.url.is_some()
     }
 
+    /// Returns the server as it is after the update.
+    pub(super) fn applied(&self, server: &Server) -> Server {
+        Server { admin: self.admin.unwrap_or(server.admin), ..self.apply(server) }
+    }
+
     /// Returns the server with all fields but its admin state updated.
     pub(super) fn apply(&self, server: &Server) -> Server {
         Server {

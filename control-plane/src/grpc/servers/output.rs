@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use usher_model::{
     id::ServerId,
-    server::{AdminState, Health},
+    server::{AdminState, Health, Server},
 };
 use usher_proto::v1;
 use usher_runtime::clock;
@@ -61,6 +61,29 @@ pub(super) fn server(
         same_as: fleet.original_of(&stored.id).map(name::server).unwrap_or_default(),
         former_of: stored.former_of.as_ref().map(name::server).unwrap_or_default(),
         listed_meetings: server.sample.as_ref().map_or(0, |sample| count(sample.value.meetings.len())),
+    }
+}
+
+/// Returns the message of a server as it is once `server` is stored. The etag is the one of a write
+/// that has not happened, so it is empty.
+pub(super) fn as_written(shown: v1::Server, server: &Server) -> v1::Server {
+    let health = match (server.admin, shown.admin_state()) {
+        (AdminState::Disabled, _) => v1::Health::Unspecified,
+        // An enabled server is on probation (A8).
+        (_, v1::AdminState::Disabled) => v1::Health::from(Health::Unhealthy),
+        _ => shown.health(),
+    };
+    v1::Server {
+        name: name::server(&server.id),
+        url: server.url.clone(),
+        secret: String::new(),
+        weight: server.weight,
+        tags: server.tags.clone(),
+        admin_state: v1::AdminState::from(server.admin).into(),
+        checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm).into(),
+        etag: String::new(),
+        health: health.into(),
+        ..shown
     }
 }
 

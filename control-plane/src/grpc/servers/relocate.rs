@@ -7,9 +7,9 @@ use usher_model::{
     server::Server,
 };
 
-use super::ServerRpc;
+use super::{ServerRpc, WriteEffect, input::MaskedServerUpdate};
 use crate::{
-    core::lifecycle::NewAddress,
+    core::lifecycle::{AdminError, NewAddress},
     grpc::{name, status::RpcRefusal},
     tasks::writer::WriteError,
 };
@@ -18,17 +18,18 @@ use crate::{
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 impl ServerRpc {
-    /// Gives a server another address by `change`. While meetings live on the server, the new
+    /// Gives a server another address by `update`, or only checks that. While meetings live on the server, the new
     /// address must list at least one of their instances. One instance in common proves that it is
     /// the same server, because an internal id contains the time of its creation.
     pub(super) async fn relocate(
         &self,
         id: &ServerId,
         seen: Option<u64>,
-        change: impl Fn(&Server) -> Server + Send,
+        update: &MaskedServerUpdate,
         force: bool,
-        deadline: Instant,
+        (effect, deadline): (WriteEffect, Instant),
     ) -> Result<(), RpcRefusal> {
+        let change = |old: &Server| update.apply(old);
         let (wanted, watermark, named, users) = self
             .fleet
             .read(|fleet| {
@@ -48,9 +49,19 @@ impl ServerRpc {
             NewAddress::AnotherServer if force => NewAddress::Forced,
             address => address,
         };
-        let relocated = self.admin.relocate_server(id, seen, change, address, deadline).await;
+        let relocated = match effect {
+            WriteEffect::Written => {
+                self.admin.relocate_server(id, seen, change, update.admin, address, deadline).await
+            }
+            WriteEffect::CheckOnly => {
+                let checked = self.admin.check_relocation(id, seen, change, update.admin, address).await;
+                checked.map_err(WriteError::Decision)
+            }
+        };
         relocated.map_err(|error| match error {
-            WriteError::Decision(crate::core::lifecycle::AdminError::HasMeetings(meetings)) => {
+            WriteError::Decision(AdminError::HasMeetings { meetings, .. })
+                if address == NewAddress::AnotherServer =>
+            {
                 RpcRefusal::Precondition {
                     reason: "SERVER_HAS_MEETINGS",
                     subject: name::server(id),

@@ -51,7 +51,7 @@ fn a_server_with_meetings_keeps_its_address_unless_the_new_address_lists_them() 
     let before = url(&refused);
     assert_eq!(
         relocate_all(&mut refused, NewAddress::AnotherServer, |_| {}),
-        Err(AdminError::HasMeetings(1))
+        Err(AdminError::HasMeetings { meetings: 1, stays: AdminState::Enabled })
     );
     assert_eq!(url(&refused), before);
     assert_eq!(relocate_all(&mut refused, NewAddress::SameServer, |_| {}), Ok(1));
@@ -133,4 +133,24 @@ fn an_address_that_another_entry_has_is_refused() {
     assert_eq!(create_server(&bench.fleet, again.clone()), Err(AdminError::AddressTaken(sid("b"))));
     bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Server(sid("b"))));
     assert!(create_server(&bench.fleet, again).is_ok());
+}
+
+#[test]
+fn s7_an_address_and_a_disable_are_written_together_or_not_at_all() {
+    let disable = |bench: &FleetBench| {
+        relocate(&bench.fleet, &wanted(), AdminState::Disabled, NewAddress::SameServer, 0)
+    };
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    let refused = AdminError::HasMeetings { meetings: 1, stays: AdminState::Enabled };
+    assert_eq!(disable(&bench), Err(refused));
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Record(key("m"))));
+    for progress in [OperationProgress::Again, OperationProgress::Done] {
+        assert_ne!(url(&bench), wanted().url);
+        let step = disable(&bench).unwrap();
+        assert_eq!(step.outcome, progress);
+        assert!(bench.commit(&step.plan));
+    }
+    let admin = bench.fleet.server(&sid("a")).unwrap().admin();
+    assert_eq!((url(&bench), admin), (wanted().url, AdminState::Disabled));
 }

@@ -10,6 +10,11 @@ fn admin(bench: &FleetBench, id: &str) -> Option<AdminState> {
     bench.fleet.server(&sid(id)).map(crate::core::fleet::FleetServer::admin)
 }
 
+/// Returns the refusal by one meeting on an enabled server.
+fn has_meetings() -> AdminError {
+    AdminError::HasMeetings { meetings: 1, stays: AdminState::Enabled }
+}
+
 /// Repeats and commits the steps of an operation until it is complete.
 fn drive(
     bench: &mut FleetBench,
@@ -30,9 +35,9 @@ fn s7_a_server_with_meetings_is_neither_disabled_nor_removed() {
     let mut bench = bench();
     active_on_a(&mut bench);
     let disable = |bench: &FleetBench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
-    assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)));
+    assert_eq!(drive(&mut bench, disable), Err(has_meetings()));
     let delete = |bench: &FleetBench| delete_server(&bench.fleet, &sid("a"));
-    assert_eq!(drive(&mut bench, delete), Err(AdminError::HasMeetings(1)));
+    assert_eq!(drive(&mut bench, delete), Err(has_meetings()));
     assert_eq!(admin(&bench, "a"), Some(AdminState::Enabled));
     let panic = |bench: &FleetBench| panic_server(&bench.fleet, &sid("a"), 0);
     drive(&mut bench, panic).unwrap();
@@ -122,7 +127,7 @@ fn h15_panic_makes_waiting_zombies_due_too_and_a_mere_disable_does_not() {
     let mut bench = bench();
     waiting_on_a(&mut bench);
     let disable = |bench: &FleetBench| set_admin(&bench.fleet, &sid("a"), AdminState::Disabled);
-    assert_eq!(drive(&mut bench, disable), Err(AdminError::HasMeetings(1)), "it may route again");
+    assert_eq!(drive(&mut bench, disable), Err(has_meetings()), "it may route again");
     drive(&mut bench, |bench| panic_server(&bench.fleet, &sid("a"), 0)).unwrap();
     let step = abandon(&bench.fleet, &key("m"), &sid("b"), "t2", CreateCertainty::Definite, 0);
     assert!(bench.commit(&step.plan));
@@ -194,10 +199,47 @@ fn an_update_is_refused_after_a_change_by_another_party() {
     let mut bench = bench();
     let seen = bench.fleet.server(&sid("a")).unwrap().stored.modified;
     let heavy = Server { weight: 2.0, admin: AdminState::Disabled, ..server("a") };
-    let step = update_server(&bench.fleet, heavy.clone(), Some(seen)).unwrap();
+    let step = update_server(&bench.fleet, heavy.clone(), Some(seen), None).unwrap();
     assert!(bench.commit(&step.plan));
     assert_eq!(admin(&bench, "a"), Some(AdminState::Enabled), "the admin state has its own operations");
-    assert_eq!(update_server(&bench.fleet, server("a"), Some(seen)), Err(AdminError::Changed));
-    assert!(update_server(&bench.fleet, heavy, None).unwrap().plan.is_empty(), "no change, no write");
+    assert_eq!(update_server(&bench.fleet, server("a"), Some(seen), None), Err(AdminError::Changed));
+    assert!(update_server(&bench.fleet, heavy, None, None).unwrap().plan.is_empty(), "no change, no write");
     assert_eq!(create_server(&bench.fleet, server("a")), Err(AdminError::Exists));
+}
+
+#[test]
+fn s7_an_update_writes_its_fields_and_the_admin_state_together_or_not_at_all() {
+    let mut bench = bench();
+    active_on_a(&mut bench);
+    let before = bench.fleet.server(&sid("a")).unwrap().stored.clone();
+    let heavy = Server { weight: 2.0, ..server("a") };
+    let update = |bench: &FleetBench, admin| update_server(&bench.fleet, heavy.clone(), None, Some(admin));
+    assert_eq!(drive(&mut bench, |bench| update(bench, AdminState::Disabled)), Err(has_meetings()));
+    assert_eq!(bench.fleet.server(&sid("a")).unwrap().stored, before);
+
+    let entry = |bench: &FleetBench| {
+        let stored = &bench.fleet.server(&sid("a")).unwrap().stored.value;
+        (stored.weight, stored.admin)
+    };
+    let steps = drive(&mut bench, |bench| update(bench, AdminState::Cordoned)).unwrap();
+    assert_eq!((steps, entry(&bench)), (1, (2.0, AdminState::Cordoned)));
+    let stays = AdminState::Cordoned;
+    let refused = Err(AdminError::HasMeetings { meetings: 1, stays });
+    assert_eq!(drive(&mut bench, |bench| update(bench, AdminState::Disabled)), refused);
+
+    bench.write(PlanWrite::Delete(crate::core::plan::FleetKey::Record(key("m"))));
+    let steps = drive(&mut bench, |bench| update(bench, AdminState::Disabled)).unwrap();
+    assert_eq!((steps, entry(&bench)), (1, (2.0, AdminState::Disabled)));
+    assert!(bench.fleet.server(&sid("a")).unwrap().sample.is_none(), "as by a disable");
+}
+
+#[test]
+fn s7_an_enabled_server_is_cordoned_before_an_update_disables_it() {
+    let mut bench = bench();
+    let heavy = Server { weight: 2.0, ..server("a") };
+    let first = update_server(&bench.fleet, heavy.clone(), None, Some(AdminState::Disabled)).unwrap();
+    assert_eq!(first.outcome, OperationProgress::Again);
+    assert!(bench.commit(&first.plan));
+    let cordoned = bench.fleet.server(&sid("a")).unwrap();
+    assert_eq!((cordoned.admin(), cordoned.stored.value.weight), (AdminState::Cordoned, 1.0));
 }
