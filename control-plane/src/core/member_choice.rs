@@ -46,17 +46,18 @@ pub struct AttemptTimes {
 }
 
 impl AttemptTimes {
-    /// Returns the times of a call that ends after `limit`, in a store of `members` members.
-    pub fn new(kind: CallKind, limit: Duration, members: usize) -> Self {
+    /// Returns the times of a call that ends after `limit`, in a store of `members` members whose
+    /// answers lately took up to `usual`. A cluster that is slow as a whole gets longer attempts:
+    /// otherwise no attempt would ever be answered.
+    pub fn new(kind: CallKind, limit: Duration, members: usize, usual: Duration) -> Self {
         let third = limit / LONG_ATTEMPTS;
+        let attempt = ATTEMPT.max(usual.saturating_mul(2)).min(limit / 2);
         match (kind, members) {
             // With one member, the answer may still come and no other member can tell it earlier.
             (CallKind::Write, 0 | 1) => Self { attempt: limit, hedge: None },
-            (CallKind::Write, _) => Self { attempt: ATTEMPT.min(limit / 2), hedge: None },
+            (CallKind::Write, _) => Self { attempt, hedge: None },
             (CallKind::Long, _) | (CallKind::Read, 0 | 1) => Self { attempt: third, hedge: None },
-            (CallKind::Read, _) => {
-                Self { attempt: ATTEMPT.min(limit / 2), hedge: Some(HEDGE_AFTER.min(third)) }
-            }
+            (CallKind::Read, _) => Self { attempt, hedge: Some(HEDGE_AFTER.min(limit / LONG_ATTEMPTS)) },
         }
     }
 }
@@ -73,13 +74,15 @@ struct MemberState {
 pub struct MemberChoice {
     members: Vec<MemberState>,
     preferred: usize,
+    /// The longest time of an answer lately.
+    usual: Duration,
 }
 
 impl MemberChoice {
     /// Returns the choice among `members` members, of which there is at least one. The first is
     /// preferred.
     pub fn new(members: usize) -> Self {
-        Self { members: vec![MemberState::default(); members.max(1)], preferred: 0 }
+        Self { members: vec![MemberState::default(); members.max(1)], preferred: 0, usual: Duration::ZERO }
     }
 
     /// Returns the member for the next attempt of a call. `tried` has the number of attempts of
@@ -98,6 +101,20 @@ impl MemberChoice {
     /// Returns whether a member failed a short time ago.
     pub fn is_avoided(&self, index: usize, now: Instant) -> bool {
         self.members.get(index).and_then(|member| member.avoided_until).is_some_and(|until| now < until)
+    }
+
+    /// Returns the times of an attempt at a member. If every other member failed lately, none is
+    /// known to be better, and the attempt may take as long as if the answers usually took so long.
+    pub fn times(&self, kind: CallKind, limit: Duration, index: usize, now: Instant) -> AttemptTimes {
+        let count = self.members.len();
+        let alone = (0..count).all(|other| other == index || self.is_avoided(other, now));
+        let usual = if alone { limit } else { self.usual };
+        AttemptTimes::new(kind, limit, count, usual)
+    }
+
+    /// Notes the time of a short answer. The longest is forgotten by and by.
+    pub fn took(&mut self, time: Duration) {
+        self.usual = time.max(self.usual * 7 / 8);
     }
 
     /// Notes an answer of a member.

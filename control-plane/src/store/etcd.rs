@@ -83,11 +83,13 @@ impl EtcdStore {
     async fn list(&self, prefix: &str) -> Result<Option<StoreListing>, StoreError> {
         let mut pages = ListingPages::new(&self.space.full(prefix), self.space.full("").len());
         let (mut at, mut entries) = (None, Vec::new());
+        // `meta` is one key, and is read each time a watch continues.
+        let kind = if prefix == keys::META { CallKind::Read } else { CallKind::Long };
         loop {
             let limit = i64::try_from(pages.limit).unwrap_or(i64::MAX);
             let page = GetOptions::new().with_range(pages.until.clone()).with_limit(limit);
             let page = at.map_or_else(|| page.clone(), |at| page.clone().with_revision(revision(at)));
-            let mut found = match self.get(CallKind::Long, &pages.from, page).await {
+            let mut found = match self.get(kind, &pages.from, page).await {
                 Ok(found) => found,
                 Err(StoreError::Rejected(_)) if at.is_some() => return Ok(None),
                 Err(StoreError::Unavailable(_)) if pages.shrink() => continue,

@@ -6,8 +6,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_write_gets_a_second_where_another_member_can_tell_its_outcome() {
-    assert_eq!(AttemptTimes::new(CallKind::Write, LIMIT, 1).attempt, LIMIT);
-    let several = AttemptTimes::new(CallKind::Write, LIMIT, 3);
+    assert_eq!(AttemptTimes::new(CallKind::Write, LIMIT, 1, Duration::ZERO).attempt, LIMIT);
+    let several = AttemptTimes::new(CallKind::Write, LIMIT, 3, Duration::ZERO);
     assert!(several.attempt <= Duration::from_secs(1), "{several:?}");
     assert_eq!(several.hedge, None, "a write is never sent twice at once");
 }
@@ -56,6 +56,24 @@ fn a_member_that_another_one_outran_is_left_without_being_avoided() {
     assert_eq!(choice.preferred(), 2);
     assert!(!choice.is_avoided(0, now));
     assert!(!choice.outran(0, 1), "calls have left it already");
+}
+
+#[test]
+fn a_cluster_that_is_slow_as_a_whole_gets_longer_attempts() {
+    let (mut choice, now) = (MemberChoice::new(3), Instant::now());
+    let attempt = |choice: &MemberChoice| choice.times(CallKind::Write, LIMIT, 2, now).attempt;
+    assert_eq!(attempt(&choice), ATTEMPT);
+    choice.failed(0, now);
+    assert_eq!(attempt(&choice), ATTEMPT, "another member may be better");
+    choice.failed(1, now);
+    assert_eq!(attempt(&choice), LIMIT / 2, "none is known to be better");
+    choice.answered(0);
+    choice.took(Duration::from_secs(1));
+    assert_eq!(attempt(&choice), Duration::from_secs(2));
+    for _ in 0..20 {
+        choice.took(Duration::from_millis(2));
+    }
+    assert_eq!(attempt(&choice), ATTEMPT, "it is fast again");
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,10 +126,12 @@ proptest! {
 
     /// The attempts of a call fit into its deadline, and a hedge comes before the attempt ends.
     #[test]
-    fn attempts_fit_into_the_deadline(millis in 1..60_000_u64, members in 1..8_usize) {
+    fn attempts_fit_into_the_deadline(
+        millis in 1..60_000_u64, members in 1..8_usize, usual in 0..60_000_u64
+    ) {
         let limit = Duration::from_millis(millis);
         for kind in [CallKind::Read, CallKind::Long, CallKind::Write] {
-            let times = AttemptTimes::new(kind, limit, members);
+            let times = AttemptTimes::new(kind, limit, members, Duration::from_millis(usual));
             prop_assert!(times.attempt <= limit);
             prop_assert!(times.hedge.is_none_or(|hedge| hedge <= times.attempt));
             if members > 1 {

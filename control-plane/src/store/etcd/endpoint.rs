@@ -62,7 +62,10 @@ pub(super) struct Endpoint {
     said_off: Arc<AtomicBool>,
     /// Whether a call was ever answered.
     has_answered: AtomicBool,
-    /// Number of failed calls; a watch on this endpoint checks its connection when it grows.
+    /// Whether a call failed since the last answer of any endpoint.
+    has_failed: AtomicBool,
+    /// Number of times that another endpoint answered after this one failed; a watch on this
+    /// endpoint ends when it grows.
     failures: watch::Sender<u64>,
 }
 
@@ -77,6 +80,7 @@ impl Endpoint {
             making: tokio::sync::Mutex::new(()),
             said_off,
             has_answered: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             failures: watch::Sender::new(0),
         }
     }
@@ -162,6 +166,14 @@ impl Endpoint {
     /// Notes that a call was answered.
     pub(super) fn answered(&self) {
         self.has_answered.store(true, Ordering::Relaxed);
+        self.has_failed.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that another endpoint answered.
+    pub(super) fn outdone(&self) {
+        if self.has_failed.swap(false, Ordering::Relaxed) {
+            self.failures.send_modify(|count| *count += 1);
+        }
     }
 
     /// Returns whether an endpoint with TLS never answered, and no client certificate is set.
@@ -175,10 +187,10 @@ impl Endpoint {
         if let Some(connected) = self.lock().as_mut() {
             connected.looked_at = connected.looked_at.checked_sub(LOOK).unwrap_or(connected.looked_at);
         }
-        self.failures.send_modify(|count| *count += 1);
+        self.has_failed.store(true, Ordering::Relaxed);
     }
 
-    /// Returns a receiver that wakes when a call fails.
+    /// Returns a receiver that wakes when another endpoint answered after this one failed.
     pub(super) fn failures(&self) -> watch::Receiver<u64> {
         self.failures.subscribe()
     }

@@ -75,7 +75,12 @@ impl EndpointPool {
     /// Returns how long a silent endpoint is waited for: `wanted` if another one can be called
     /// instead, else the deadline of a call.
     pub(super) fn patience(&self, wanted: Duration) -> Duration {
-        if self.endpoints.len() > 1 { wanted.min(self.timeout) } else { self.timeout }
+        if self.has_others() { wanted.min(self.timeout) } else { self.timeout }
+    }
+
+    /// Returns whether there is more than one endpoint.
+    pub(super) fn has_others(&self) -> bool {
+        self.endpoints.len() > 1
     }
 
     /// Calls the preferred endpoint, and others if the call is certainly not done there.
@@ -101,14 +106,18 @@ impl EndpointPool {
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + limit;
-        let times = AttemptTimes::new(kind, limit, self.endpoints.len());
         let mut tried = vec![0_u32; self.endpoints.len()];
         let mut under_way = FuturesUnordered::new();
         let mut waiting: Vec<usize> = Vec::with_capacity(UNDER_WAY);
+        let call = &call;
         loop {
-            let endpoint = self.choice().next(&tried, clock::now());
+            let (endpoint, times) = self.next(kind, limit, &tried);
             tried[endpoint] += 1;
-            under_way.push(self.attempt(endpoint, deadline, times.attempt, &call));
+            let begun = Instant::now();
+            under_way.push(async move {
+                let (endpoint, result) = self.attempt(endpoint, deadline, times.attempt, call).await;
+                (endpoint, result, begun.elapsed())
+            });
             waiting.push(endpoint);
             let hedge_at =
                 times.hedge.filter(|_| under_way.len() < UNDER_WAY).map(|hedge| Instant::now() + hedge);
@@ -116,11 +125,11 @@ impl EndpointPool {
                 Some(ended) = under_way.next() => ended,
                 () = sleep_until(hedge_at.unwrap_or(deadline)), if hedge_at.is_some() => continue,
             };
-            let (endpoint, result) = ended;
+            let (endpoint, result, took) = ended;
             waiting.retain(|other| *other != endpoint);
             let why = match result {
                 Ok(answer) => {
-                    self.answered(endpoint, &waiting);
+                    self.answered(endpoint, &waiting, Some(took).filter(|_| kind != CallKind::Long));
                     return Ok(EndpointAnswer { endpoint, answer });
                 }
                 Err(CallFailure::Refused(why)) => return Err(StoreError::Rejected(why)),
@@ -197,11 +206,24 @@ impl EndpointPool {
         self.endpoints[index].failed();
     }
 
-    /// Notes an answer, and which endpoints were called before and are silent still.
-    fn answered(&self, index: usize, silent: &[usize]) {
-        self.endpoints[index].answered();
+    fn next(&self, kind: CallKind, limit: Duration, tried: &[u32]) -> (usize, AttemptTimes) {
+        let (choice, now) = (self.choice(), clock::now());
+        let endpoint = choice.next(tried, now);
+        (endpoint, choice.times(kind, limit, endpoint, now))
+    }
+
+    /// Notes an answer, and which endpoints were called before and are silent still. Watches leave
+    /// the endpoints that failed before: now another one is known to be better. While etcd elects a
+    /// leader every endpoint fails, and no watch needs to move.
+    fn answered(&self, index: usize, silent: &[usize], took: Option<Duration>) {
+        for (other, endpoint) in self.endpoints.iter().enumerate() {
+            if other == index { endpoint.answered() } else { endpoint.outdone() }
+        }
         let mut choice = self.choice();
         choice.answered(index);
+        if let Some(took) = took {
+            choice.took(took);
+        }
         for slow in silent {
             let moved = choice.outran(*slow, index);
             self.tell(moved, *slow, index, "another endpoint answered first");

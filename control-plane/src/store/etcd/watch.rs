@@ -79,7 +79,8 @@ struct Watcher {
     pool: Arc<EndpointPool>,
     endpoint: usize,
     stream: WatchStream,
-    /// Wakes when a call to the endpoint fails.
+    /// Wakes when the endpoint failed a call and another one answered. A member that is cut from its peers still gives
+    /// signs of life, and has no new changes.
     failures: signal::Receiver<u64>,
     patience: Duration,
     /// Whether a sign of life is requested and has not come.
@@ -91,8 +92,10 @@ struct Watcher {
 /// The reason why a wait for the next message ended.
 enum WaitEnd {
     Message(Result<Option<WatchResponse>, etcd_client::Error>),
-    /// The endpoint was silent, or failed a call.
+    /// The endpoint was silent.
     Doubt,
+    /// The endpoint failed a call, and another one answered.
+    Failed,
 }
 
 impl Watcher {
@@ -110,6 +113,7 @@ impl Watcher {
             }
             WaitEnd::Message(Ok(None)) => lost("etcd ended the stream".into()),
             WaitEnd::Message(Err(error)) => lost(error.to_string()),
+            WaitEnd::Failed => lost("a call to its endpoint failed".into()),
             WaitEnd::Doubt if self.asked => lost(self.silent()),
             WaitEnd::Doubt => {
                 self.asked = true;
@@ -129,7 +133,7 @@ impl Watcher {
             message = self.stream.message() => WaitEnd::Message(message),
             () = sleep_until(self.until) => WaitEnd::Doubt,
             // Fails only without a pool, which this watch keeps.
-            _ = self.failures.changed(), if !self.asked => WaitEnd::Doubt,
+            _ = self.failures.changed(), if self.pool.has_others() => WaitEnd::Failed,
         }
     }
 
