@@ -26,6 +26,7 @@ pub use self::{
 };
 use crate::{
     certificates::{TlsFiles, generate},
+    link::FaultyLink,
     wait,
 };
 
@@ -33,6 +34,8 @@ use crate::{
 #[derive(Debug)]
 pub struct EtcdCluster {
     members: Vec<EtcdNode>,
+    /// The links in front of the nodes' addresses for peers, if the options requested them.
+    peers: Vec<FaultyLink>,
     tls: Option<TlsFiles>,
     // The last field: it is dropped after the nodes, which use the directory.
     _directory: TempDir,
@@ -67,11 +70,11 @@ impl EtcdCluster {
         let binary = binary()?;
         let directory = tempfile::tempdir()?;
         let tls = options.tls.then(|| generate(directory.path())).transpose()?;
-        let mut members = member::plan(options, directory.path(), tls.as_ref(), &binary)?;
+        let (mut members, peers) = member::plan(options, directory.path(), tls.as_ref(), &binary)?;
         for member in &mut members {
             member.start()?;
         }
-        let mut cluster = Self { members, tls, _directory: directory };
+        let mut cluster = Self { members, peers, tls, _directory: directory };
         for index in 0..cluster.members.len() {
             cluster.healthy(index).await?;
         }

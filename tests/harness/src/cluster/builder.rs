@@ -40,6 +40,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Puts a link in front of each etcd node's address for its peers.
+    #[must_use]
+    pub fn link_etcd_peers(mut self) -> Self {
+        self.etcd.peer_links = true;
+        self
+    }
+
     /// Sets the number of control planes; the default is 2.
     #[must_use]
     pub fn control_planes(mut self, count: usize) -> Self {

@@ -11,6 +11,7 @@ use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, GetOptions, KeyV
 use tempfile::TempDir;
 
 use super::{EtcdCluster, member::EtcdNode};
+use crate::{link::LinkCondition, wait};
 
 /// The prefix of keys that only take up space.
 const FILLER: &str = "filler/";
@@ -141,6 +142,46 @@ impl EtcdCluster {
             let _answered = tokio::time::timeout(period, self.revision()).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Sets the condition of all connections between a node and its peers, in both directions.
+    ///
+    /// # Errors
+    /// The node had ended, or the options of the cluster requested no links.
+    pub fn set_peers_of(&self, index: usize, condition: LinkCondition) -> Result<()> {
+        ensure!(!self.peers.is_empty(), "no links between the nodes");
+        let process = u32::try_from(self.members[index].pid()?.as_raw())?;
+        for (number, link) in self.peers.iter().enumerate() {
+            if number == index {
+                link.set(condition);
+            } else {
+                link.set_for(process, condition);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces a node, as an operator does whose machine is lost: the node is killed and removed
+    /// from the cluster, and an empty one is added and started at its addresses.
+    ///
+    /// # Errors
+    /// The cluster does not take the change in time.
+    pub async fn replace(&mut self, index: usize) -> Result<()> {
+        let status = self.client(index).await?.status().await?;
+        let id = status.header().context("a header")?.member_id();
+        let mut others = self.client((index + 1) % self.members.len()).await?;
+        let node = &mut self.members[index];
+        node.kill()?;
+        fs::remove_dir_all(&node.data)?;
+        node.add_argument("--initial-cluster-state=existing".into());
+        let url = node.peer_url.clone();
+        others.member_remove(id).await?;
+        // etcd refuses the change until the connections of the others are some seconds old.
+        wait::until("the cluster to take a new member", || async {
+            others.clone().member_add([url.as_str()], None).await.map(drop).map_err(Into::into)
+        })
+        .await?;
+        self.restart(index).await
     }
 
     fn single(&mut self) -> Result<&mut EtcdNode> {

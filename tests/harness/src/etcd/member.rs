@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -14,12 +14,14 @@ use nix::{
 };
 
 use super::options::EtcdOptions;
-use crate::{certificates::TlsFiles, freeze::freeze};
+use crate::{certificates::TlsFiles, freeze::freeze, link::FaultyLink};
 
 /// One node; dropping it kills its process.
 #[derive(Debug)]
 pub(super) struct EtcdNode {
     pub(super) client_url: String,
+    /// The address of the node for its peers.
+    pub(super) peer_url: String,
     /// The data directory of the node.
     pub(super) data: PathBuf,
     binary: PathBuf,
@@ -34,11 +36,21 @@ pub(super) fn plan(
     directory: &Path,
     tls: Option<&TlsFiles>,
     binary: &Path,
-) -> Result<Vec<EtcdNode>> {
+) -> Result<(Vec<EtcdNode>, Vec<FaultyLink>)> {
     let ports = free_ports(2 * options.members)?;
+    let linked = if options.peer_links { &ports[..options.members] } else { &[] };
+    let links: Vec<FaultyLink> = linked
+        .iter()
+        .map(|port| FaultyLink::start(SocketAddr::from(([127, 0, 0, 1], *port))))
+        .collect::<Result<_>>()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let peers: Vec<String> =
+    let listens: Vec<String> =
         ports[..options.members].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let peers: Vec<String> = if links.is_empty() {
+        listens.clone()
+    } else {
+        links.iter().map(|link| format!("http://{}", link.address())).collect()
+    };
     let all: Vec<String> = peers.iter().enumerate().map(|(index, url)| format!("m{index}={url}")).collect();
     let member = |index: usize| {
         let client_url = format!("{scheme}://127.0.0.1:{}", ports[options.members + index]);
@@ -48,7 +60,7 @@ pub(super) fn plan(
             format!("--data-dir={}", data.display()),
             format!("--listen-client-urls={client_url}"),
             format!("--advertise-client-urls={client_url}"),
-            format!("--listen-peer-urls={}", peers[index]),
+            format!("--listen-peer-urls={}", listens[index]),
             format!("--initial-advertise-peer-urls={}", peers[index]),
             format!("--initial-cluster={}", all.join(",")),
             "--initial-cluster-state=new".into(),
@@ -64,6 +76,7 @@ pub(super) fn plan(
         arguments.extend(options.flags.iter().cloned());
         EtcdNode {
             client_url,
+            peer_url: peers[index].clone(),
             data,
             binary: binary.to_owned(),
             arguments,
@@ -71,7 +84,8 @@ pub(super) fn plan(
             child: None,
         }
     };
-    Ok((0..options.members).map(member).collect())
+    let nodes = (0..options.members).map(member).collect();
+    Ok((nodes, links))
 }
 
 /// Returns ports that were free a moment ago. All are held until all are known, so that they
@@ -139,7 +153,7 @@ impl EtcdNode {
         Ok(())
     }
 
-    fn pid(&self) -> Result<Pid> {
+    pub(super) fn pid(&self) -> Result<Pid> {
         let child = self.child.as_ref().context("the node does not run")?;
         Ok(Pid::from_raw(i32::try_from(child.id())?))
     }

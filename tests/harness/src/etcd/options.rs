@@ -9,10 +9,12 @@ pub struct EtcdOptions {
     pub tls: bool,
     /// Additional flags of every node.
     pub flags: Vec<String>,
+    /// Whether the nodes reach each other over links.
+    pub peer_links: bool,
 }
 
 impl Default for EtcdOptions {
     fn default() -> Self {
-        Self { members: 1, tls: false, flags: Vec::new() }
+        Self { members: 1, tls: false, flags: Vec::new(), peer_links: false }
     }
 }
