@@ -20,9 +20,10 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(5);
 
 /// Runs a load before, during and after a fault, and checks its answers. `fault` prepares and
-/// injects the fault, `repair` ends it; 99 of 100 creates take less than `limit`.
+/// injects the fault, `repair` ends it; `creates` more meetings are
+/// created meanwhile, and 99 of 100 creates take less than `limit`.
 async fn survives(
-    (name, limit): (&str, Duration),
+    (name, creates, limit): (&str, usize, Duration),
     cluster: &mut TestCluster,
     fault: impl AsyncFnOnce(&mut TestCluster) -> Result<()>,
     repair: impl AsyncFnOnce(&mut TestCluster) -> Result<()>,
@@ -33,7 +34,7 @@ async fn survives(
         let done = async {
             load.goes_on(20).await?;
             fault(cluster).await?;
-            load.goes_on(60).await?;
+            load.goes_on(creates).await?;
             repair(cluster).await?;
             load.goes_on(40).await
         };
@@ -62,7 +63,7 @@ async fn x5_a_frozen_etcd_follower_delays_creates_for_less_than_two_seconds() ->
     let mut cluster = cluster().start().await?;
     cluster.etcd().make_leader(USED + 1).await?;
     let freeze = async |cluster: &mut TestCluster| cluster.etcd().freeze(USED);
-    survives(("frozen-follower", PAUSE), &mut cluster, freeze, async |cluster| cluster.etcd().thaw(USED))
+    survives(("frozen-follower", 60, PAUSE), &mut cluster, freeze, async |cluster| cluster.etcd().thaw(USED))
         .await
 }
 
@@ -72,7 +73,8 @@ async fn x5_a_frozen_etcd_leader_delays_creates_for_less_than_two_seconds() -> R
     let mut cluster = cluster().start().await?;
     cluster.etcd().make_leader(USED).await?;
     let freeze = async |cluster: &mut TestCluster| cluster.etcd().freeze(USED);
-    survives(("frozen-leader", PAUSE), &mut cluster, freeze, async |cluster| cluster.etcd().thaw(USED)).await
+    survives(("frozen-leader", 60, PAUSE), &mut cluster, freeze, async |cluster| cluster.etcd().thaw(USED))
+        .await
 }
 
 /// Cuts the node in use from its peers, but not from the control planes.
@@ -82,7 +84,7 @@ async fn survives_a_cut(name: &str, leader: usize) -> Result<()> {
     cluster.etcd().make_leader(leader).await?;
     let cut = async |cluster: &mut TestCluster| cluster.etcd().set_peers_of(USED, LinkCondition::Cut);
     let heal = async |cluster: &mut TestCluster| cluster.etcd().set_peers_of(USED, LinkCondition::Open);
-    survives((name, PAUSE), &mut cluster, cut, heal).await
+    survives((name, 60, PAUSE), &mut cluster, cut, heal).await
 }
 
 /// X5: the etcd node in use, a follower, is cut from its peers.
@@ -105,7 +107,7 @@ async fn x5_an_etcd_leader_that_takes_half_a_second_a_write_fails_no_request() -
     let slow = LinkCondition::Delay(Duration::from_millis(250));
     let delay = async |cluster: &mut TestCluster| cluster.etcd().set_peers_of(USED, slow);
     let heal = async |cluster: &mut TestCluster| cluster.etcd().set_peers_of(USED, LinkCondition::Open);
-    survives(("slow-leader", SLOW), &mut cluster, delay, heal).await
+    survives(("slow-leader", 20, SLOW), &mut cluster, delay, heal).await
 }
 
 /// X5: the etcd node in use takes half a second for each answer to the control planes.
@@ -124,7 +126,7 @@ async fn x5_an_etcd_member_that_answers_after_half_a_second_fails_no_request() -
         set(cluster, LinkCondition::Open);
         Ok(())
     };
-    survives(("slow-member", PAUSE), &mut cluster, delay, heal).await
+    survives(("slow-member", 60, PAUSE), &mut cluster, delay, heal).await
 }
 
 /// X5: the etcd node in use is lost with its data and replaced by an empty one.
@@ -133,5 +135,5 @@ async fn x5_a_replaced_etcd_member_fails_no_request() -> Result<()> {
     let mut cluster = cluster().start().await?;
     cluster.etcd().make_leader(USED + 1).await?;
     let replace = async |cluster: &mut TestCluster| cluster.etcd_mut().replace(USED).await;
-    survives(("replaced", PAUSE), &mut cluster, replace, async |_| Ok(())).await
+    survives(("replaced", 60, PAUSE), &mut cluster, replace, async |_| Ok(())).await
 }
