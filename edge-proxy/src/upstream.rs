@@ -3,6 +3,7 @@
 
 mod connector;
 mod fair_compute;
+mod fair_turns;
 mod passive_reports;
 mod refusal_warnings;
 mod server_answer;
@@ -36,6 +37,7 @@ use refusal_warnings::RefusalWarnings;
 
 pub use connector::ConnectorError;
 pub use fair_compute::{ComputeRefusal, FairCompute};
+pub use fair_turns::{FairTurn, FairTurns, TooManyWait};
 pub use passive_reports::PassiveReports;
 pub use server_answer::{AnswerBytes, ServerAnswer, ServerCallError, is_our_fault};
 pub use shared_lists::{ListPart, SharedLists};

@@ -11,10 +11,12 @@ pub(in crate::server) mod answer_bytes;
 pub(in crate::server) mod body;
 pub(in crate::server) mod document;
 pub(in crate::server) mod multipart;
+mod request_turns;
 mod tenant_budget;
 mod timeouts;
 
 pub(crate) use address_limits::{AddressLimits, ClientAddress};
 pub(crate) use body::BodyLimits;
+pub(in crate::server) use request_turns::RequestTurns;
 pub(in crate::server) use tenant_budget::{CallShare, TenantBudget};
 pub(crate) use timeouts::CallTimeouts;

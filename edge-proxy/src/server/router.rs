@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::Request;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
@@ -13,7 +14,9 @@ use usher_model::settings::Settings;
 use usher_runtime::{clock, repeated_warnings::RequestWarnings, tasks::TaskGroup, telemetry};
 
 use super::{
-    admission::{AddressLimits, BodyLimits, CallTimeouts, ClientAddress, TenantBudget, answer_bytes},
+    admission::{
+        AddressLimits, BodyLimits, CallTimeouts, ClientAddress, RequestTurns, TenantBudget, answer_bytes,
+    },
     callback_sealer::CallbackSealer,
     calls::{
         create::{CreateCalls, CreatePorts},
@@ -35,7 +38,7 @@ use crate::{
         placement::PlacementClient, table_cell::TableCell,
     },
     core::{
-        admission::{ByteBudget, ByteHolder, ByteOwner, ShedReason},
+        admission::{AddressGroup, ByteBudget, ByteHolder, ByteOwner, ShedReason, is_prompt},
         rules::DeploymentRules,
     },
     metrics::{RequestMetrics, RequestOutcome},
@@ -93,6 +96,7 @@ pub(crate) struct RequestRouter {
     /// `None` if the settings have no password for `FreeSWITCH`.
     dial_in: Option<DialInReceiver>,
     addresses: AddressLimits,
+    turns: RequestTurns,
     bytes: ByteBudget,
     metrics: RequestMetrics,
 }
@@ -210,6 +214,7 @@ impl RequestRouter {
             }),
             callbacks: receiver,
             addresses: AddressLimits::new(&settings.edge),
+            turns: RequestTurns::new(),
             bytes,
             metrics,
         }
@@ -226,6 +231,28 @@ impl RequestRouter {
 
     fn answer_bytes(&self, request: &VerifiedRequest) -> ByteHolder {
         self.bytes.holder(ByteOwner::Tenant(request.tenant.clone()))
+    }
+
+    /// Answers a call of the API.
+    async fn answer_api(
+        &self,
+        call: Option<ApiCall>,
+        request: Request<Incoming>,
+        received: Instant,
+    ) -> HttpResponse {
+        let span = info_span!("request", call = call.map_or("unknown", ApiCall::name));
+        telemetry::extract(request.headers(), &span);
+        let reply = async {
+            match self.verifier.verify(request).await {
+                Ok(request) => {
+                    let (call, bytes) = (request.call, self.answer_bytes(&request));
+                    held(call, self.dispatch(request).await, bytes)
+                }
+                Err(reply) => *reply,
+            }
+        };
+        let reply = reply.instrument(span).await;
+        self.counted(call, reply, received)
     }
 
     /// Gives a verified request to the handler of its call.
@@ -269,31 +296,41 @@ impl RequestHandler for RequestRouter {
         Some(self.counted(Some(ApiCall::Join), reply, received))
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>, received: Instant) -> HttpResponse {
-        if let Some(callbacks) = &self.callbacks
-            && CallbackReceiver::is_address(request.uri().path())
-        {
-            return callbacks.answer(request).await;
-        }
+    fn group(client: &ClientAddress) -> AddressGroup {
+        client.group()
+    }
+
+    /// Answers a request, in turns with those of other clients unless it is prompt.
+    async fn answer(
+        self: Arc<Self>,
+        from: Option<AddressGroup>,
+        request: Request<Incoming>,
+        received: Instant,
+    ) -> HttpResponse {
         if let Some(dial_in) = &self.dial_in
             && DialInReceiver::is_question(&request)
         {
             return dial_in.answer(request).await;
         }
-        let call = served_call(request.uri().path());
-        let span = info_span!("request", call = call.map_or("unknown", ApiCall::name));
-        telemetry::extract(request.headers(), &span);
-        let reply = async {
-            match self.verifier.verify(request).await {
-                Ok(request) => {
-                    let (call, bytes) = (request.call, self.answer_bytes(&request));
-                    held(call, self.dispatch(request).await, bytes)
+        let path = request.uri().path();
+        let (call, named) = (served_call(path), named_call(path).unwrap_or(ApiCall::Root));
+        let body = request.body().size_hint().exact();
+        let size = body.map(|body| body.saturating_add(request.uri().query().map_or(0, str::len) as u64));
+        if is_prompt(call, size) {
+            return self.answer_api(call, request, received).await;
+        }
+        let work = async {
+            match &self.callbacks {
+                Some(callbacks) if CallbackReceiver::is_address(request.uri().path()) => {
+                    callbacks.answer(request).await
                 }
-                Err(reply) => *reply,
+                _ => self.answer_api(call, request, received).await,
             }
         };
-        let reply = reply.instrument(span).await;
-        self.counted(call, reply, received)
+        match self.turns.take(from, work).await {
+            Ok(response) => response,
+            Err(reason) => self.counted(call, CallReply::shed(named, reason), received),
+        }
     }
 
     fn refuse(

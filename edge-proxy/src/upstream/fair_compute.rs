@@ -1,20 +1,16 @@
 //! Long work on the answers of servers, in turns of the tenants: the lists of a crowd wait behind each other,
 //! and not in front of those of other tenants.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-};
+use std::thread;
 
-use tokio::sync::oneshot;
+#[cfg(test)]
+use futures::FutureExt as _;
 use tracing::Span;
 use usher_model::id::TenantId;
 use usher_runtime::tasks::TaskGroup;
 
-use crate::{
-    core::admission::{FairQueue, QueueEntry, ShedReason},
-    metrics::ShedCounters,
-};
+use super::fair_turns::FairTurns;
+use crate::{core::admission::ShedReason, metrics::ShedCounters};
 
 /// The largest input that is worked on at once, bytes. Reading or rewriting so much XML takes some tenths of
 /// a millisecond, and moving the work to another thread is not free either.
@@ -26,7 +22,6 @@ const WAITING_MAX: usize = 512;
 
 /// The tenant for which work is done, or `None` for work that all tenants share.
 type WorkOwner = Option<TenantId>;
-type TurnQueue = FairQueue<WorkOwner, oneshot::Sender<WorkTurn>>;
 
 /// The reason for which work was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +39,7 @@ pub enum ComputeRefusal {
 #[derive(Debug, Clone)]
 pub struct FairCompute {
     tasks: TaskGroup,
-    turns: Arc<Mutex<TurnQueue>>,
+    turns: FairTurns<WorkOwner>,
     shed: ShedCounters,
 }
 
@@ -53,18 +48,19 @@ impl FairCompute {
     /// counts the work that was refused.
     pub fn new(tasks: TaskGroup, shed: ShedCounters) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let turns = Arc::new(Mutex::new(FairQueue::new((processors / 2).max(1), WAITING_MAX)));
-        Self { tasks, turns, shed }
+        Self { tasks, turns: FairTurns::new((processors / 2).max(1), WAITING_MAX), shed }
     }
 
     /// Returns turns for tests: so many at a time, and none of any tenant that waits.
     #[cfg(test)]
     pub(crate) fn with_turns(turns: usize) -> Self {
-        let mut queue = FairQueue::new(turns, 0);
+        let places = FairTurns::new(turns, 0);
         if turns == 0 {
-            let _ = queue.enter(&None, 1, oneshot::channel().0);
+            // One place is the least; it is never given back.
+            let taken = places.turn(&None, 1).now_or_never();
+            std::mem::forget(taken);
         }
-        Self { tasks: TaskGroup::new(), turns: Arc::new(Mutex::new(queue)), shed: ShedCounters::default() }
+        Self { tasks: TaskGroup::new(), turns: places, shed: ShedCounters::default() }
     }
 
     /// Does `work` for a tenant on an input of `size` bytes: at once if it is small, else on another
@@ -81,7 +77,11 @@ impl FairCompute {
         if size <= INLINE_MAX {
             return Ok(work());
         }
-        let turn = self.turn(tenant.cloned(), (size / INLINE_MAX) as u64).await?;
+        let turn = self.turns.turn(&tenant.cloned(), (size / INLINE_MAX) as u64).await;
+        let turn = turn.map_err(|_| {
+            self.shed.count(ShedReason::TenantCost);
+            ComputeRefusal::Full
+        })?;
         let span = Span::current();
         // The turn ends with the work, also if the caller is dropped meanwhile.
         let working = self.tasks.spawn_blocking(move || {
@@ -90,51 +90,12 @@ impl FairCompute {
         });
         working.await.map_err(|_| ComputeRefusal::Failed)
     }
-
-    /// Waits for a turn. `cost` is in units of the largest work that is done at once.
-    async fn turn(&self, owner: WorkOwner, cost: u64) -> Result<WorkTurn, ComputeRefusal> {
-        let (sender, receiver) = oneshot::channel();
-        let entry = lock(&self.turns).enter(&owner, cost, sender);
-        match entry {
-            QueueEntry::Runs(_) => Ok(WorkTurn { turns: Some(Arc::clone(&self.turns)) }),
-            // The queue drops no sender before it has sent a turn.
-            QueueEntry::Waits => receiver.await.map_err(|_| ComputeRefusal::Failed),
-            QueueEntry::Full(_) => {
-                self.shed.count(ShedReason::TenantCost);
-                Err(ComputeRefusal::Full)
-            }
-        }
-    }
-}
-
-fn lock(turns: &Mutex<TurnQueue>) -> MutexGuard<'_, TurnQueue> {
-    turns.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A turn, which goes to the next work when it is dropped.
-#[derive(Debug)]
-struct WorkTurn {
-    /// `None` once the turn has been given up.
-    turns: Option<Arc<Mutex<TurnQueue>>>,
-}
-
-impl Drop for WorkTurn {
-    fn drop(&mut self) {
-        let Some(turns) = self.turns.take() else { return };
-        loop {
-            let next = lock(&turns).leave();
-            let Some(next) = next else { return };
-            let Err(mut unwanted) = next.send(WorkTurn { turns: Some(Arc::clone(&turns)) }) else { return };
-            // The caller of that work has gone: the loop, and not a recursion, looks for another one.
-            unwanted.turns = None;
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{
-        Barrier,
+        Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     };
@@ -145,7 +106,7 @@ mod tests {
 
     fn compute() -> FairCompute {
         let mut compute = FairCompute::new(TaskGroup::new(), ShedCounters::default());
-        compute.turns = Arc::new(Mutex::new(FairQueue::new(1, WAITING_MAX)));
+        compute.turns = FairTurns::new(1, WAITING_MAX);
         compute
     }
 
@@ -160,7 +121,7 @@ mod tests {
         let running = tokio::spawn(async move {
             let _ = other.run(None, LONG, move || wait.recv()).await;
         });
-        while lock(&compute.turns).running() == 0 {
+        while compute.turns.running() == 0 {
             tokio::task::yield_now().await;
         }
         (release, running)
@@ -176,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_works_run_at_once_as_there_are_turns_and_no_more() {
         let mut compute = compute();
-        compute.turns = Arc::new(Mutex::new(FairQueue::new(2, WAITING_MAX)));
+        compute.turns = FairTurns::new(2, WAITING_MAX);
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let pair = Arc::new(Barrier::new(2));
         let works = (0..6).map(|_| {

@@ -66,13 +66,12 @@ impl AddressLimits {
     /// `address` is the client's, not that of a load balancer. `all` is the number of connections that the
     /// listener may have.
     pub(crate) fn connect(&self, address: IpAddr, all: usize) -> Option<ClientAddress> {
-        let most = self.terms.most(all);
+        let (most, group) = (self.terms.most(all), AddressGroup::of(address));
         if most.is_none() && self.terms.requests == 0 {
-            return Some(ClientAddress { counted: None });
+            return Some(ClientAddress { group, counted: None });
         }
-        let group = AddressGroup::of(address);
         let pace = self.lock().open(group, most.unwrap_or(u64::MAX), self.now(clock::now()))?;
-        Some(ClientAddress { counted: Some(CountedAddress { limits: self.clone(), group, pace }) })
+        Some(ClientAddress { group, counted: Some(CountedAddress { limits: self.clone(), group, pace }) })
     }
 
     fn now(&self, now: Instant) -> u64 {
@@ -87,6 +86,7 @@ impl AddressLimits {
 /// One connection of a client address.
 #[derive(Debug)]
 pub(crate) struct ClientAddress {
+    group: AddressGroup,
     /// `None` if addresses have no limits.
     counted: Option<CountedAddress>,
 }
@@ -99,6 +99,11 @@ struct CountedAddress {
 }
 
 impl ClientAddress {
+    /// Returns the addresses that count as this client.
+    pub(crate) fn group(&self) -> AddressGroup {
+        self.group
+    }
+
     /// Counts a request that was received at `now`; returns whether the address may send it. It takes no
     /// lock: joins go through here.
     pub(crate) fn admits_request(&self, now: Instant) -> bool {

@@ -75,9 +75,10 @@ impl<H: RequestHandler> hyper::service::Service<Request<Incoming>> for HttpServi
             return Either::Left(std::future::ready(Ok(self.last_answer.applied(version, response))));
         }
         let (handler, last_answer) = (Arc::clone(&self.handler), self.last_answer.clone());
+        let from = self.client.as_ref().map(H::group);
         let in_progress = Arc::clone(&self.activity).answering();
         Either::Right(Box::pin(async move {
-            let response = handler.answer(request, received).await;
+            let response = handler.answer(from, request, received).await;
             drop(in_progress);
             Ok(last_answer.applied(version, response))
         }))

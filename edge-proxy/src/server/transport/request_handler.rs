@@ -7,6 +7,8 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use crate::core::admission::AddressGroup;
+
 /// An answer to a client, whole in memory.
 pub(crate) type HttpResponse = http::Response<Full<Bytes>>;
 
@@ -58,6 +60,9 @@ pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     /// as many of `all` connections as it may have.
     fn connect(&self, address: IpAddr, all: usize) -> Option<Self::Client>;
 
+    /// Returns the addresses that count as one client with it.
+    fn group(client: &Self::Client) -> AddressGroup;
+
     /// Counts a request of a client; returns whether the client may send it now.
     fn admits_request(&self, client: &Self::Client, received: Instant) -> bool;
 
@@ -65,9 +70,11 @@ pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     /// `None` if it takes its time: then the transport calls [`RequestHandler::answer`].
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse>;
 
-    /// Returns the answer to a request that was received at `received`.
+    /// Returns the answer to a request that was received at `received`. `from` is its client, `None` if that
+    /// is not known.
     fn answer(
         self: std::sync::Arc<Self>,
+        from: Option<AddressGroup>,
         request: Request<Incoming>,
         received: Instant,
     ) -> impl Future<Output = HttpResponse> + Send;
