@@ -32,38 +32,63 @@ pub struct LookupFailure;
 type LookupOutcome = Result<Option<ResolvedMeeting>, LookupFailure>;
 type Flight = Shared<BoxFuture<'static, LookupOutcome>>;
 
-#[derive(Default)]
-struct LookupFlights {
-    /// Grows with each arrival and each beginning of a lookup.
-    clock: u64,
-    under_way: HashMap<MeetingKey, (u64, Flight)>,
+type FlightsByKey = HashMap<MeetingKey, KeyFlights>;
+
+/// The lookups of one id.
+struct KeyFlights {
+    current: Flight,
+    /// The lookup that begins when the current one has not found the meeting, for all who came since the
+    /// current one began.
+    next: Option<Flight>,
 }
 
 /// Removes a lookup when it has ended in any way.
 struct FlightEntry {
-    flights: Arc<Mutex<LookupFlights>>,
+    flights: Arc<Mutex<FlightsByKey>>,
     key: MeetingKey,
+    /// Whether the lookup has begun, so that it is the current one.
+    has_begun: bool,
+}
+
+impl FlightEntry {
+    /// Makes the next lookup the current one.
+    fn begin(&mut self) {
+        let mut flights = lock(&self.flights);
+        if let Some(of_key) = flights.get_mut(&self.key)
+            && let Some(next) = of_key.next.take()
+        {
+            of_key.current = next;
+        }
+        self.has_begun = true;
+    }
 }
 
 impl Drop for FlightEntry {
     fn drop(&mut self) {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.under_way.remove(&self.key);
+        let mut flights = lock(&self.flights);
+        let leads_on = |of_key: &KeyFlights| self.has_begun && of_key.next.is_some();
+        if !flights.get(&self.key).is_some_and(leads_on) {
+            flights.remove(&self.key);
+        }
     }
+}
+
+fn lock(flights: &Mutex<FlightsByKey>) -> MutexGuard<'_, FlightsByKey> {
+    flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The lookups under way; clones share them.
 #[derive(Clone)]
 pub struct MeetingLookups {
     placement: PlacementClient,
-    flights: Arc<Mutex<LookupFlights>>,
+    flights: Arc<Mutex<FlightsByKey>>,
     tasks: TaskGroup,
     shared: Counter,
 }
 
 impl std::fmt::Debug for MeetingLookups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MeetingLookups({} under way)", self.lock().under_way.len())
+        write!(f, "MeetingLookups({} under way)", lock(&self.flights).len())
     }
 }
 
@@ -73,54 +98,57 @@ impl MeetingLookups {
         Self { placement, flights: Arc::default(), tasks, shared }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LookupFlights> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Looks a meeting up, at a revision at least as new as the store at the time of the call.
     ///
     /// # Errors
     /// No control plane answers.
     pub async fn find(&self, key: &MeetingKey) -> LookupOutcome {
-        let arrived = {
-            let mut flights = self.lock();
-            flights.clock += 1;
-            flights.clock
-        };
-        loop {
-            let (began, flight) = self.flight(key);
-            let outcome = flight.await;
-            if began < arrived && matches!(outcome, Ok(None)) {
-                continue;
-            }
-            return outcome;
-        }
+        self.flight(key).await
     }
 
-    /// Returns the lookup of a meeting that is under way, or a new one, with the time at which it began.
-    fn flight(&self, key: &MeetingKey) -> (u64, Flight) {
-        let mut flights = self.lock();
-        if let Some((began, flight)) = flights.under_way.get(key) {
+    /// Returns a lookup that has not begun yet, or a new one.
+    fn flight(&self, key: &MeetingKey) -> Flight {
+        let mut flights = lock(&self.flights);
+        let is_shared = flights.len() < MOST;
+        if let Some(of_key) = flights.get_mut(key) {
             self.shared.inc();
-            return (*began, flight.clone());
+            let current = &of_key.current;
+            return of_key.next.get_or_insert_with(|| self.begin(key, Some(current.clone()), true)).clone();
         }
-        flights.clock += 1;
-        let began = flights.clock;
+        let flight = self.begin(key, None, is_shared);
+        if is_shared {
+            flights.insert(key.clone(), KeyFlights { current: flight.clone(), next: None });
+        }
+        flight
+    }
+
+    /// Begins a lookup, or one that begins once `first` has not found the meeting.
+    fn begin(&self, key: &MeetingKey, first: Option<Flight>, is_shared: bool) -> Flight {
         let (placement, own) = (self.placement.clone(), key.clone());
-        let is_shared = flights.under_way.len() < MOST;
-        let entry = is_shared.then(|| FlightEntry { flights: Arc::clone(&self.flights), key: key.clone() });
-        // The task waits for the lock before it removes its entry, so the entry is inserted first.
+        let entry = || FlightEntry {
+            flights: Arc::clone(&self.flights),
+            key: key.clone(),
+            has_begun: first.is_none(),
+        };
+        // The task waits for the lock before it changes its entry, so the entry is inserted first.
+        let mut entry = is_shared.then(entry);
         let task = self.tasks.spawn_short("meeting-lookup", async move {
-            let _entry = entry;
-            placement.resolve(&own).await.map_err(|error| {
+            if let Some(first) = first {
+                let outcome = first.await;
+                if !matches!(outcome, Ok(None)) {
+                    return outcome;
+                }
+                if let Some(entry) = &mut entry {
+                    entry.begin();
+                }
+            }
+            let resolved = placement.resolve(&own).await.map_err(|error| {
                 debug!(%error, "a meeting was not looked up");
                 LookupFailure
-            })
+            });
+            drop(entry);
+            resolved
         });
-        let flight = task.map(|ended| ended.unwrap_or(Err(LookupFailure))).boxed().shared();
-        if is_shared {
-            flights.under_way.insert(key.clone(), (began, flight.clone()));
-        }
-        (began, flight)
+        task.map(|ended| ended.unwrap_or(Err(LookupFailure))).boxed().shared()
     }
 }
