@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use usher_harness::programs::ProgramKind;
 
 /// The beginnings of the rows, in order.
-const ROWS: [&str; 54] = [
+const ROWS: [&str; 55] = [
     "bare hyper",
     "join, 100 meetings",
     "bare hyper",
@@ -55,6 +55,7 @@ const ROWS: [&str; 54] = [
     "edge's peak memory",
     "idle connection, each of 300 before its first request",
     "idle connection, each of 300 after a request",
+    "idle connection of HTTP/2, each of 30 after a request",
     "idle connection over TLS, each of 30 before its first request",
     "bare rustls, new connections with a full handshake",
     "edge, new connections with a full handshake",
