@@ -1,6 +1,6 @@
 //! The router: it knows every handler and gives each request to one of them. No handler knows the router.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
 use http::Request;
 use http_body::Body as _;
@@ -277,6 +277,7 @@ impl RequestRouter {
 
 impl RequestHandler for RequestRouter {
     type Client = ClientAddress;
+    type ClientGroup = AddressGroup;
 
     fn connect(&self, address: IpAddr, all: usize) -> Option<ClientAddress> {
         let client = self.addresses.connect(address, all);
@@ -319,14 +320,14 @@ impl RequestHandler for RequestRouter {
         if is_prompt(call, size) {
             return self.answer_api(call, request, received).await;
         }
-        let work = async {
+        let work = pin!(async {
             match &self.callbacks {
                 Some(callbacks) if CallbackReceiver::is_address(request.uri().path()) => {
                     callbacks.answer(request).await
                 }
                 _ => self.answer_api(call, request, received).await,
             }
-        };
+        });
         match self.turns.take(from, work).await {
             Ok(response) => response,
             Err(reason) => self.counted(call, CallReply::shed(named, reason), received),

@@ -7,8 +7,6 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::core::admission::AddressGroup;
-
 /// An answer to a client, whole in memory.
 pub(crate) type HttpResponse = http::Response<Full<Bytes>>;
 
@@ -55,13 +53,15 @@ pub(crate) struct RefusalText {
 pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     /// The client of one connection, which counts until it is dropped.
     type Client: std::fmt::Debug + Send + Sync + 'static;
+    /// The addresses that count as one client.
+    type ClientGroup: Send + 'static;
 
     /// Counts a connection of the client at `address`, which is not that of a proxy; `None` if the client has
     /// as many of `all` connections as it may have.
     fn connect(&self, address: IpAddr, all: usize) -> Option<Self::Client>;
 
     /// Returns the addresses that count as one client with it.
-    fn group(client: &Self::Client) -> AddressGroup;
+    fn group(client: &Self::Client) -> Self::ClientGroup;
 
     /// Counts a request of a client; returns whether the client may send it now.
     fn admits_request(&self, client: &Self::Client, received: Instant) -> bool;
@@ -74,7 +74,7 @@ pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
     /// is not known.
     fn answer(
         self: std::sync::Arc<Self>,
-        from: Option<AddressGroup>,
+        from: Option<Self::ClientGroup>,
         request: Request<Incoming>,
         received: Instant,
     ) -> impl Future<Output = HttpResponse> + Send;
