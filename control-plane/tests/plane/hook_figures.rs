@@ -55,7 +55,7 @@ async fn every_replica_counts_hooks_and_events_and_the_one_that_leads_the_server
     })
     .await;
     application.answer(200);
-    until("nothing to wait", async || (status(&follows).await.hook_events == 0).then_some(())).await;
+    until("no event to wait", async || (status(&follows).await.hook_events == 0).then_some(())).await;
     follows.stop().await;
     leads.stop().await;
 }

@@ -35,7 +35,7 @@ async fn a_deleted_hook_gets_none_of_its_thousand_waiting_events() {
     // Attempts that were under way are over once their answers were written.
     let tried = application.received().len() + 4;
     application.answer(200);
-    until("nothing to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
+    until("no event to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
     assert!(application.received().len() <= tried, "no attempt begins after the answer");
     assert!(bench.metric("usher_deliveries_ended_total{outcome=\"dropped\"}") > 990.0);
     bench.stop().await;
@@ -106,7 +106,7 @@ async fn the_deletion_of_a_hook_with_many_events_is_measured() {
     let start = Instant::now();
     hooks(&bench).delete_hook(DeleteHookRequest { name }).await.expect("is deleted");
     println!("hook deleted in {:?}", start.elapsed());
-    until("nothing to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
+    until("no event to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
     println!("events removed after {:?}", start.elapsed());
     bench.stop().await;
 }

@@ -336,7 +336,7 @@ async fn a_refused_signature_is_not_sent_again_and_a_deleted_hook_drops_its_even
     until("it to wait", async || (waiting(&bench).await.len() == 1).then_some(())).await;
     let name = created.hook.expect("is shown").name;
     hooks(&bench).delete_hook(DeleteHookRequest { name }).await.expect("is deleted");
-    until("nothing to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
+    until("no event to wait", async || waiting(&bench).await.is_empty().then_some(())).await;
     send(&bench, event("school~room", "meeting-ended", 3)).await;
     assert!(waiting(&bench).await.is_empty(), "nobody wants it any more");
     bench.stop().await;

@@ -92,7 +92,7 @@ fn codes(bytes: &[u8]) -> Vec<u32> {
     ends.map(|(_, payload)| number(&payload[4..8])).collect()
 }
 
-/// The limits that an edge announces bound the memory that one client can occupy by what it sends.
+/// The limits that an edge announces bound the memory that one client can occupy by its bytes.
 #[tokio::test]
 async fn an_http2_client_may_send_little_that_is_not_read_yet() {
     /// The window of a connection in which no other one was announced (RFC 9113, 6.9.2).

@@ -1,4 +1,4 @@
-//! The log of an edge: no crowd of requests fills it, whatever they fail of.
+//! The log of an edge: no crowd of requests fills it, for any kind of failure.
 
 use std::{
     collections::BTreeMap,

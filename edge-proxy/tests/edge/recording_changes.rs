@@ -146,7 +146,7 @@ async fn with_an_unreachable_server_only_recordings_known_elsewhere_are_changed(
     assert!(cluster.client.call("deleteRecordings", &format!("recordID={b}")).await.is_retryable());
 }
 
-/// A healthy server that needs as long for a search as for a list keeps nobody from changing its recordings.
+/// A healthy server that needs as long for a search as for a list does not prevent changes of its recordings.
 #[tokio::test]
 async fn a_slow_server_is_waited_for_if_only_it_may_have_the_recording() {
     let cluster = Cluster::start_with(2, |settings| settings.meetings.recordings_timeout = PATIENT).await;

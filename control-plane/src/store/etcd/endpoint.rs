@@ -1,7 +1,7 @@
 //! One endpoint of etcd: its client, the token of its user, and the certificates on disk.
 //!
 //! The client is made at the first call and made anew when a certificate changed on disk. A token is
-//! requested when a call is refused for want of a valid one, whatever the reason; a call that was
+//! requested when a call is refused because it lacks a valid one; a call that was
 //! refused so is certainly not done. While etcd's authentication is off, calls carry no token.
 
 use std::{

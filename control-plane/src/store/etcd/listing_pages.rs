@@ -7,11 +7,11 @@
 
 use super::key_space::end_of;
 
-/// Number of entries of the first page of a family, about whose values nothing is known.
+/// Number of entries of the first page of a family, the sizes of whose values are not known yet.
 const FIRST: u64 = 500;
 /// Number of bytes at which a page aims.
 const BYTES: u64 = 16 << 20;
-/// Largest number of entries of a page, whatever their size in the page before.
+/// Largest number of entries of a page, also if those of the page before were small.
 const MOST: u64 = 100_000;
 /// Largest growth from one page to the next, so that a few small values at the start of a family do
 /// not lead to a huge page of large ones.

@@ -1,5 +1,5 @@
-//! Turns of client addresses for work on requests. A runtime thread serves whatever is ready in the order of its
-//! arrival, so that a join would wait until all requests of a crowd that arrived before it are worked on.
+//! Turns of client addresses for work on requests. A runtime thread works on all tasks that are ready in
+//! the order of their arrival: a join would wait until all requests of a crowd that came before it are done.
 
 use std::{
     future::{Future, poll_fn},

@@ -1,4 +1,4 @@
-//! What the queue does next, in ordered sets: each step costs the logarithm of the number of
+//! The next steps of the queue, in ordered sets: each step costs the logarithm of the number of
 //! deliveries, however many wait behind it. The queue posts and withdraws the entries.
 
 use std::{
