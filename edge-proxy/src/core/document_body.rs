@@ -75,9 +75,19 @@ impl DocumentBody {
     /// Every server would refuse the body, however it continues.
     pub fn read(&mut self, part: &[u8]) -> Result<(), BodyFault> {
         work::count(part.len());
-        for byte in part {
-            self.byte(*byte)?;
-            self.has_begun = true;
+        self.has_begun |= !part.is_empty();
+        let mut rest = part;
+        while !rest.is_empty() {
+            // Most of a large body is the base64 text of a document.
+            let is_content = self.state == State::Text && !self.open.is_empty() && self.text.is_whole();
+            let plain = if is_content { text::plain_length(rest) } else { 0 };
+            self.text.skip(&rest[..plain]);
+            // A whole block byte by byte, also if its first bytes are plain: each byte is read twice at most.
+            let (block, more) = rest[plain..].split_at((rest.len() - plain).min(text::BLOCK));
+            for byte in block {
+                self.byte(*byte)?;
+            }
+            rest = more;
         }
         Ok(())
     }

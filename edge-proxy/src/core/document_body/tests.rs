@@ -161,6 +161,14 @@ proptest! {
         }
     }
 
+    /// Plain text is passed over in blocks, which changes no judgement.
+    #[test]
+    fn long_texts_are_judged_as_byte_by_byte(text in "([a-zA-Z0-9+/ \\n]{0,80}|&amp;|&|\\]|\\]\\]|>|<b>|</b>|ä|\u{1}|\u{ffff}){0,12}") {
+        let body = format!("<a>{text}</a>");
+        let one_by_one: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+        prop_assert_eq!(whole(&body), judged(&one_by_one), "{}", body);
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
