@@ -16,6 +16,9 @@ use crate::{
 /// Most calls in the log; older ones are dropped.
 const CALLS_KEPT: usize = 20_000;
 
+/// The limit of the bytes of remembered bodies: a crowd of large documents must not fill the memory.
+const BODY_BYTES_KEPT: usize = 16 << 20;
+
 /// The state of one server, apart from its sockets.
 #[derive(Debug)]
 pub(crate) struct ServerState {
@@ -29,7 +32,7 @@ pub(crate) struct ServerState {
     /// Wakes the task that carries out ends.
     pub(crate) end_accepted: Notify,
     memory: Mutex<ServerMemory>,
-    calls: Mutex<VecDeque<SimCall>>,
+    calls: Mutex<RecentCalls>,
 }
 
 impl ServerState {
@@ -73,18 +76,65 @@ impl ServerState {
     }
 
     pub(crate) fn log(&self, call: SimCall) {
-        let mut calls = lock(&self.calls);
-        if calls.len() == CALLS_KEPT {
-            calls.pop_front();
-        }
-        calls.push_back(call);
+        lock(&self.calls).push(call);
     }
 
     pub(crate) fn calls(&self) -> Vec<SimCall> {
-        lock(&self.calls).iter().cloned().collect()
+        lock(&self.calls).calls.iter().cloned().collect()
     }
 
     pub(crate) fn forget_calls(&self) {
-        lock(&self.calls).clear();
+        *lock(&self.calls) = RecentCalls::default();
+    }
+}
+
+/// The latest calls, with a limit of their number and of the bytes of their bodies.
+#[derive(Debug, Default)]
+struct RecentCalls {
+    calls: VecDeque<SimCall>,
+    body_bytes: usize,
+}
+
+impl RecentCalls {
+    fn push(&mut self, call: SimCall) {
+        self.body_bytes += call.body.len();
+        self.calls.push_back(call);
+        // The latest call is kept, also if it alone exceeds the limit.
+        while self.calls.len() > CALLS_KEPT || (self.body_bytes > BODY_BYTES_KEPT && self.calls.len() > 1) {
+            self.body_bytes -= self.calls.pop_front().map_or(0, |oldest| oldest.body.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn call(bytes: usize) -> SimCall {
+        SimCall {
+            name: "create".to_owned(),
+            method: "POST".to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Bytes::from(vec![0; bytes]),
+            at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn large_bodies_are_forgotten_before_they_fill_the_memory() {
+        let mut recent = RecentCalls::default();
+        for _ in 0..40 {
+            recent.push(call(1 << 20));
+        }
+        assert_eq!((recent.calls.len(), recent.body_bytes), (16, BODY_BYTES_KEPT));
+        recent.push(call(BODY_BYTES_KEPT + 1));
+        assert_eq!(recent.calls.len(), 1, "the latest call is kept");
+        for _ in 0..=CALLS_KEPT {
+            recent.push(call(0));
+        }
+        assert_eq!((recent.calls.len(), recent.body_bytes), (CALLS_KEPT, 0));
     }
 }
