@@ -3,7 +3,8 @@
 //! registration.
 
 use aws_lc_rs::{aead::NONCE_LEN, digest};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{CallbackKey, PATH};
 use crate::id::ServerId;
@@ -24,11 +25,22 @@ pub struct HookState {
     pub base: String,
 }
 
+/// The sealed text. Its fields have this order in every program: the order of a JSON map would depend on
+/// the features with which a program was built, and the address of the control plane would not be that of
+/// the edge.
+#[derive(Serialize)]
+struct SealedHook<'a> {
+    s: &'a str,
+    r: bool,
+    b: &'a str,
+}
+
 impl HookState {
     /// Returns the whole address for a server.
+    #[expect(clippy::missing_panics_doc, reason = "strings and a truth value are always JSON")]
     pub fn url(&self, key: &CallbackKey) -> String {
-        let value = json!({ "s": self.server.as_str(), "r": self.raw, "b": self.base });
-        let text = value.to_string().into_bytes();
+        let sealed = SealedHook { s: self.server.as_str(), r: self.raw, b: &self.base };
+        let text = serde_json::to_vec(&sealed).expect("strings and a truth value are JSON");
         // A constant nonce is safe here, because GCM-SIV tolerates a repeated nonce with the same text.
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&digest::digest(&digest::SHA256, &text).as_ref()[..NONCE_LEN]);
@@ -85,6 +97,15 @@ mod tests {
         assert_eq!(HookState::open(&key(1), sealed), Some(state("bbb1", false)));
         assert_eq!(HookState::open(&key(2), sealed), None);
         assert!(key(1).open(sealed).is_err(), "it is no address for callbacks");
+    }
+
+    /// Control planes and edges that were built apart have to make the same address.
+    #[test]
+    fn the_sealed_text_has_a_fixed_order() {
+        let url = state("bbb1", true).url(&key(1));
+        let sealed = url.rsplit_once(PATH).expect("is below the path").1;
+        let text = key(1).open_text(VERSION, PURPOSE, sealed).expect("opens");
+        assert_eq!(String::from_utf8(text).unwrap(), r#"{"s":"bbb1","r":true,"b":"https://bbb.test/"}"#);
     }
 
     #[test]
