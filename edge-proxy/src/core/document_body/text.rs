@@ -16,8 +16,9 @@ pub(super) fn plain_length(text: &[u8]) -> usize {
     text.chunks_exact(BLOCK).take_while(is_plain).count() * BLOCK
 }
 
+#[expect(clippy::needless_bitwise_bool, reason = "lazy operators branch, which prevents vector instructions")]
 fn is_plain(byte: u8) -> bool {
-    let is_printable = (byte >= b' ') & (byte < 0x7f);
+    let is_printable = (b' '..0x7f).contains(&byte);
     let is_space = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
     let is_special = (byte == b'<') | (byte == b'&') | (byte == b'>') | (byte == b']');
     (is_printable | is_space) & !is_special
