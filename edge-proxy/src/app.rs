@@ -22,12 +22,12 @@ use usher_runtime::{memory, ops::OpsHandle, program::ProgramService, tasks::Task
 use crate::{
     control::{
         callbacks::CallbackClient,
+        current_table::CurrentTable,
         hooks::HookClient,
         last_good,
         placement::PlacementClient,
         planes::{ControlPlanes, ControlPlanesError},
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
-        table_cell::TableCell,
     },
     core::admission::{ByteBudget, ServerLanes},
     metrics::EdgeMetrics,
@@ -64,7 +64,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Edge {
     api: SocketAddr,
-    cell: Arc<TableCell>,
+    current: Arc<CurrentTable>,
     ops: OpsHandle,
     stopping: Arc<AtomicBool>,
     phase: ShutdownPhase,
@@ -84,10 +84,10 @@ impl Edge {
     pub async fn start(settings: &Settings, ops: &OpsHandle, tasks: &TaskGroup) -> Result<Self, StartError> {
         let id = edge_id(settings)?;
         let planes = ControlPlanes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
-        let cell = Arc::new(TableCell::default());
+        let current = Arc::new(CurrentTable::default());
         let from_disk =
-            settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&cell, path));
-        let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&cell)));
+            settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&current, path));
+        let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&current)));
         let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
         let passive = PassiveReports::new(placement.clone(), tasks.clone());
         let bytes = ByteBudget::new(memory_budget(settings));
@@ -116,7 +116,7 @@ impl Edge {
             );
         }
         let ports = EdgePorts {
-            cell: Arc::clone(&cell),
+            current: Arc::clone(&current),
             placement,
             callbacks,
             upstream,
@@ -145,7 +145,7 @@ impl Edge {
         let api = listener.address();
         let subscriber = RoutingSubscriber {
             planes,
-            cell: Arc::clone(&cell),
+            current: Arc::clone(&current),
             identity: EdgeIdentity { id: id.clone(), address: api.to_string() },
             patience: SubscriberTimeouts::default(),
             metrics: metrics.stream,
@@ -154,7 +154,7 @@ impl Edge {
         info!(edge = %id, address = %api, "edge is starting");
         let edge = Self {
             api,
-            cell,
+            current,
             ops: ops.clone(),
             stopping: Arc::default(),
             phase: listener.phase(),
@@ -173,19 +173,19 @@ impl Edge {
         subscriber: RoutingSubscriber,
         last_good: Option<PathBuf>,
     ) {
-        let (cell, stopping) = (Arc::clone(&self.cell), Arc::clone(&self.stopping));
+        let (current, stopping) = (Arc::clone(&self.current), Arc::clone(&self.stopping));
         self.ops.ready_when("routing table", move || {
             if stopping.load(Ordering::Acquire) {
                 return Err("the edge is shutting down".into());
             }
-            cell.revision().map(|_| ()).ok_or_else(|| "there is no complete table yet".into())
+            current.revision().map(|_| ()).ok_or_else(|| "there is no complete table yet".into())
         });
         if let Some(tls) = listener.tls() {
             self.tasks.spawn("certificate", |stop| tls.reload(stop));
         }
         if let Some(path) = last_good {
-            let cell = Arc::clone(&self.cell);
-            self.tasks.spawn("last-good", |stop| last_good::keep(cell, path, stop));
+            let current = Arc::clone(&self.current);
+            self.tasks.spawn("last-good", |stop| last_good::keep(current, path, stop));
         }
         self.tasks.spawn("subscriber", |stop| subscriber.run(stop));
         let pending = self.ops.pending();
@@ -213,7 +213,7 @@ impl Edge {
 
     /// Waits until the edge has a table.
     pub async fn ready(&self) {
-        self.cell.ready().await;
+        self.current.ready().await;
     }
 
     /// Stops in order (style P16): report not ready, wait for load balancers, stop accepting, finish

@@ -3,6 +3,7 @@
 //! webhooks. Generated protobuf types stop here.
 
 pub mod callbacks;
+pub mod current_table;
 pub mod hooks;
 pub mod intake;
 pub mod last_good;
@@ -15,7 +16,6 @@ mod shed_reports;
 pub mod snapshot;
 pub mod subscriber;
 pub mod table;
-pub mod table_cell;
 pub mod tenant_index;
 pub mod unknown_meetings;
 pub mod voice;

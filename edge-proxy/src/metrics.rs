@@ -29,7 +29,7 @@ use usher_runtime::clock;
 
 pub use shed_counters::ShedCounters;
 
-use crate::{control::table_cell::TableCell, core::admission::ShedReason};
+use crate::{control::current_table::CurrentTable, core::admission::ShedReason};
 
 /// The outcome of a request, the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -249,8 +249,8 @@ pub struct EdgeMetrics {
 }
 
 impl EdgeMetrics {
-    /// Registers every metric. Those of the table are read from `cell` when they are exported.
-    pub fn new(registry: &mut Registry, cell: Arc<TableCell>) -> Self {
+    /// Registers every metric. Those of the table are read from `current` when they are exported.
+    pub fn new(registry: &mut Registry, current: Arc<CurrentTable>) -> Self {
         let requests = RequestMetrics::new(registry);
         let (connections, hedges) = (Gauge::default(), Counter::default());
         // The same counter under two names: the older one is in alerts of operators.
@@ -266,7 +266,7 @@ impl EdgeMetrics {
             "Connections over the limit",
             connections_shed.clone(),
         );
-        registry.register_collector(Box::new(TableMetrics { cell }));
+        registry.register_collector(Box::new(TableMetrics { current }));
         let stream = StreamMetrics::new(registry, requests.shed.clone());
         Self { requests, stream, connections, connections_shed, hedges }
     }
@@ -274,7 +274,7 @@ impl EdgeMetrics {
 
 /// The metrics of the table, which are read at the moment of the export.
 struct TableMetrics {
-    cell: Arc<TableCell>,
+    current: Arc<CurrentTable>,
 }
 
 impl fmt::Debug for TableMetrics {
@@ -289,11 +289,11 @@ impl Collector for TableMetrics {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
-        if let Some(age) = self.cell.age() {
+        if let Some(age) = self.current.age() {
             let help = "Time since a control plane vouched for the table";
             gauge("usher_routing_table_age_seconds", help, age.as_secs_f64())?;
         }
-        let counts = self.cell.load().as_ref().map(|table| table.counts()).unwrap_or_default();
+        let counts = self.current.load().as_ref().map(|table| table.counts()).unwrap_or_default();
         gauge("usher_routing_table_meetings", "Meetings in the table", counts.meetings as f64)?;
         gauge("usher_routing_table_servers", "Servers in the table", counts.servers as f64)
     }

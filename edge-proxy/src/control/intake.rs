@@ -13,9 +13,9 @@ use usher_proto::{
 };
 
 use super::{
+    current_table::CurrentTable,
     snapshot::{SnapshotBuilder, SnapshotError, TableSnapshot},
     table::{LiveTable, TableCounts},
-    table_cell::TableCell,
 };
 
 /// The reaction to a frame.
@@ -59,7 +59,7 @@ pub enum IntakeError {
 /// Applies the frames of one stream to the table.
 #[derive(Debug)]
 pub struct StreamIntake {
-    cell: Arc<TableCell>,
+    current: Arc<CurrentTable>,
     building: Option<SnapshotBuilder>,
     /// Whether a snapshot was requested. Deltas are ignored until it arrives.
     resyncing: bool,
@@ -69,10 +69,10 @@ pub struct StreamIntake {
 }
 
 impl StreamIntake {
-    /// Starts a stream that fills `cell`. `from_disk` says whether the table in `cell` came from
+    /// Starts a stream that fills `current`. `from_disk` says whether the table came from
     /// disk.
-    pub fn new(cell: Arc<TableCell>, from_disk: bool) -> Self {
-        Self { cell, building: None, resyncing: false, from_disk }
+    pub fn new(current: Arc<CurrentTable>, from_disk: bool) -> Self {
+        Self { current, building: None, resyncing: false, from_disk }
     }
 
     /// Returns whether the table still is the one from disk.
@@ -101,19 +101,19 @@ impl StreamIntake {
             Message::Delta(delta) => self.delta(delta),
             Message::Heartbeat(heartbeat) => Ok(self.heartbeat(&heartbeat)),
             Message::Seal(seal) => {
-                self.cell.keep_seal(seal);
+                self.current.keep_seal(seal);
                 Ok(IntakeStep::Quiet)
             }
         }
     }
 
     fn accept(&mut self, snapshot: TableSnapshot) -> Result<IntakeStep, IntakeError> {
-        if let Some(table) = &*self.cell.load() {
+        if let Some(table) = &*self.current.load() {
             refuse_unfit(table, &snapshot, self.from_disk)?;
         }
         let revision = snapshot.table.revision();
-        self.cell.replace(snapshot.table);
-        self.cell.vouch();
+        self.current.replace(snapshot.table);
+        self.current.vouch();
         (self.resyncing, self.from_disk) = (false, false);
         Ok(IntakeStep::Applied(revision))
     }
@@ -123,14 +123,14 @@ impl StreamIntake {
             return Ok(IntakeStep::Quiet);
         }
         let delta = RoutingDelta::try_from(delta)?;
-        let have = self.cell.revision();
+        let have = self.current.revision();
         if have.is_some_and(|have| have.reaches(delta.revision)) {
             return Ok(IntakeStep::Quiet); // the table has the delta already
         }
-        if self.from_disk || self.cell.apply(&delta).is_err() {
+        if self.from_disk || self.current.apply(&delta).is_err() {
             return Ok(self.resync("gap"));
         }
-        self.cell.vouch();
+        self.current.vouch();
         Ok(IntakeStep::Applied(delta.revision))
     }
 
@@ -138,7 +138,7 @@ impl StreamIntake {
         if self.resyncing || self.building.is_some() || self.from_disk {
             return IntakeStep::Quiet;
         }
-        let Some(table) = self.cell.load_full() else { return self.resync("no table") };
+        let Some(table) = self.current.load_full() else { return self.resync("no table") };
         let theirs = heartbeat.revision.map(Revision::from).unwrap_or_default();
         let ours = table.revision();
         if theirs.epoch != ours.epoch {
@@ -148,7 +148,7 @@ impl StreamIntake {
             return self.resync("digest");
         }
         if theirs == ours {
-            self.cell.vouch();
+            self.current.vouch();
         }
         IntakeStep::Quiet
     }

@@ -23,9 +23,9 @@ use usher_proto::v1::{StreamRoutesResponse, stream_routes_response::Message};
 use usher_runtime::clock;
 
 use super::{
+    current_table::CurrentTable,
     snapshot::{SnapshotBuilder, SnapshotError, export},
     table::LiveTable,
-    table_cell::TableCell,
 };
 
 /// The shortest time between two writes.
@@ -106,13 +106,13 @@ fn aside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Loads the file into `cell` and returns whether there is a table now. A file that cannot be used
+/// Loads the file into `current` and returns whether there is a table now. A file that cannot be used
 /// is named in a warning and otherwise ignored.
-pub fn load_into(cell: &TableCell, path: &Path) -> bool {
+pub fn load_into(current: &CurrentTable, path: &Path) -> bool {
     match load(path) {
         Ok(Some(table)) => {
             info!(path = %path.display(), revision = %table.revision(), "serving the last good table");
-            cell.replace(table);
+            current.replace(table);
             true
         }
         Ok(None) => false,
@@ -125,8 +125,8 @@ pub fn load_into(cell: &TableCell, path: &Path) -> bool {
 
 /// Keeps the file up to date until `stop` is cancelled. After each write it rests at least 20 times
 /// as long as the write took, so that a large table costs little.
-pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut changes = cell.follow();
+pub async fn keep(current: Arc<CurrentTable>, path: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut changes = current.follow();
     changes.mark_unchanged();
     loop {
         tokio::select! {
@@ -138,7 +138,7 @@ pub async fn keep(cell: Arc<TableCell>, path: PathBuf, stop: CancellationToken) 
                 return Ok(());
             },
         }
-        let Some(table) = cell.load_full() else { continue };
+        let Some(table) = current.load_full() else { continue };
         let (begun, target) = (clock::now(), path.clone());
         let saved = tokio::task::spawn_blocking(move || save(&target, &table)).await?;
         match saved {

@@ -19,10 +19,10 @@ use usher_proto::v1::{
 use usher_runtime::clock;
 
 use super::{
+    current_table::CurrentTable,
     intake::{IntakeError, IntakeStep, StreamIntake},
     planes::{ControlPlane, ControlPlanes},
     shed_reports::ShedReports,
-    table_cell::TableCell,
 };
 use crate::metrics::StreamMetrics;
 
@@ -82,15 +82,15 @@ enum StreamEnd {
 pub struct RoutingSubscriber {
     /// The control planes to subscribe to.
     pub planes: ControlPlanes,
-    /// The cell whose table is filled.
-    pub cell: Arc<TableCell>,
+    /// The table that is filled.
+    pub current: Arc<CurrentTable>,
     /// The identity of this edge.
     pub identity: EdgeIdentity,
     /// The timeouts and pauses.
     pub patience: SubscriberTimeouts,
     /// The counters of the stream.
     pub metrics: StreamMetrics,
-    /// Whether the table in `cell` came from disk.
+    /// Whether the table came from disk.
     pub from_disk: bool,
 }
 
@@ -125,7 +125,7 @@ impl RoutingSubscriber {
     }
 
     fn pause(&self, failures: u32) -> Duration {
-        let longest = if self.cell.revision().is_some() && !self.from_disk {
+        let longest = if self.current.revision().is_some() && !self.from_disk {
             self.patience.spread
         } else {
             let step = Duration::from_millis(50).saturating_mul(1 << failures.min(6));
@@ -136,7 +136,7 @@ impl RoutingSubscriber {
 
     /// Follows one stream to its end.
     async fn stream(&mut self, plane: &ControlPlane) -> StreamEnd {
-        let mut intake = StreamIntake::new(Arc::clone(&self.cell), self.from_disk);
+        let mut intake = StreamIntake::new(Arc::clone(&self.current), self.from_disk);
         let end = match self.follow(plane, &mut intake).await {
             Ok(()) => StreamEnd::Closed,
             Err(end) => end,
@@ -147,16 +147,16 @@ impl RoutingSubscriber {
 
     async fn follow(&self, plane: &ControlPlane, intake: &mut StreamIntake) -> Result<(), StreamEnd> {
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let table = self.cell.load_full();
+        let table = self.current.load_full();
         let hello = Hello {
             edge_id: self.identity.id.to_string(),
             address: self.identity.address.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             // A table from disk may be a mixture of states, so that only a snapshot can follow it.
-            have: self.cell.revision().filter(|_| !self.from_disk).map(Into::into),
+            have: self.current.revision().filter(|_| !self.from_disk).map(Into::into),
             servers: table.iter().flat_map(|table| table.used_servers()).collect(),
             tenants: table.iter().flat_map(|table| table.tenant_names()).collect(),
-            seal: self.cell.seal(),
+            seal: self.current.seal(),
         };
         send(&outbox, Outgoing::Hello(hello));
         let mut client =
@@ -208,11 +208,11 @@ mod tests {
     use crate::{control::table::LiveTable, metrics::EdgeMetrics};
 
     fn subscriber() -> RoutingSubscriber {
-        let cell = Arc::new(TableCell::default());
-        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&cell));
+        let current = Arc::new(CurrentTable::default());
+        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&current));
         RoutingSubscriber {
             planes: ControlPlanes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
-            cell,
+            current,
             identity: EdgeIdentity { id: EdgeId::parse("e").unwrap(), address: String::new() },
             patience: SubscriberTimeouts::default(),
             metrics: metrics.stream,
@@ -226,7 +226,7 @@ mod tests {
         let longest = |failures| (0..500).map(|_| subscriber.pause(failures)).max().unwrap();
         assert!(longest(1) <= Duration::from_millis(100), "without a table there is no time to lose");
         assert!(longest(60) <= SubscriberTimeouts::default().eager);
-        subscriber.cell.replace(LiveTable::empty(Revision::new(1, 1)));
+        subscriber.current.replace(LiveTable::empty(Revision::new(1, 1)));
         let pauses: Vec<_> = (0..500).map(|_| subscriber.pause(0)).collect();
         assert!(pauses.iter().max().unwrap() > &Duration::from_secs(5));
         assert!(pauses.iter().filter(|pause| **pause < Duration::from_secs(1)).count() < 150);

@@ -1,7 +1,7 @@
 //! The routing table of an edge, changed in place while requests read it.
 //!
 //! Deltas go into the live maps. A resync builds a new table (`snapshot`) and swaps it in
-//! (`table_cell`). The order within a delta ensures that no reader is sent to a server that neither
+//! (`current_table`). The order within a delta ensures that no reader is sent to a server that neither
 //! the old nor the new table names: first the servers that become less usable, then meetings, then
 //! the servers that become more usable. A reader may see a refusal early. Refusals are confirmed
 //! with a control plane wherever one is reachable.

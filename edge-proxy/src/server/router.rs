@@ -34,8 +34,8 @@ use super::{
 };
 use crate::{
     control::{
-        callbacks::CallbackClient, hooks::HookClient, meeting_lookups::MeetingLookups,
-        placement::PlacementClient, table_cell::TableCell,
+        callbacks::CallbackClient, current_table::CurrentTable, hooks::HookClient,
+        meeting_lookups::MeetingLookups, placement::PlacementClient,
     },
     core::{
         admission::{AddressGroup, ByteBudget, ByteHolder, ByteOwner, ShedReason, is_prompt},
@@ -49,7 +49,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct EdgePorts {
     /// The routing table.
-    pub(crate) cell: Arc<TableCell>,
+    pub(crate) current: Arc<CurrentTable>,
     /// The control planes, for records of meetings.
     pub(crate) placement: PlacementClient,
     /// The control planes, for callbacks and hooks; `None` if servers have no address of the edges.
@@ -104,8 +104,18 @@ pub(crate) struct RequestRouter {
 impl RequestRouter {
     /// Builds every handler from `ports`, with the limits of `settings`.
     pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
-        let EdgePorts { cell, placement, callbacks, upstream, reads, lists, bytes, compute, tasks, metrics } =
-            ports;
+        let EdgePorts {
+            current,
+            placement,
+            callbacks,
+            upstream,
+            reads,
+            lists,
+            bytes,
+            compute,
+            tasks,
+            metrics,
+        } = ports;
         let timeouts = CallTimeouts {
             create: settings.meetings.create_timeout,
             call: settings.meetings.call_timeout,
@@ -134,7 +144,7 @@ impl RequestRouter {
             FleetSurvey { timeout: settings.meetings.recordings_timeout, ..survey.clone() };
         let create_ports = Arc::new(CreatePorts {
             placement: placement.clone(),
-            cell: Arc::clone(&cell),
+            current: Arc::clone(&current),
             servers: servers.clone(),
             addresses: addresses.clone(),
             timeouts,
@@ -150,7 +160,7 @@ impl RequestRouter {
                 events: EventReceiver {
                     addresses: Arc::clone(&addresses),
                     planes: ports.hooks,
-                    cell: Arc::clone(&cell),
+                    current: Arc::clone(&current),
                     limits,
                     bytes: bytes.clone(),
                     warnings: warnings.clone(),
@@ -158,7 +168,7 @@ impl RequestRouter {
                 },
                 addresses,
                 planes: ports.callbacks,
-                cell: Arc::clone(&cell),
+                current: Arc::clone(&current),
                 limits,
                 bytes: bytes.clone(),
                 shares: HandOverShares::default(),
@@ -168,14 +178,18 @@ impl RequestRouter {
         });
         Self {
             verifier: RequestVerifier {
-                cell: Arc::clone(&cell),
+                current: Arc::clone(&current),
                 budget: TenantBudget::new(settings.edge.max_cost),
                 bytes: bytes.clone(),
                 bodies: BodyLimits { largest: settings.edge.max_body, silence },
                 documents: timeouts.upload,
                 serves_hooks: hooks.is_some(),
             },
-            joins: JoinCalls { cell: Arc::clone(&cell), locator: locator.clone(), rules: Arc::clone(&rules) },
+            joins: JoinCalls {
+                current: Arc::clone(&current),
+                locator: locator.clone(),
+                rules: Arc::clone(&rules),
+            },
             creates: CreateCalls {
                 rules,
                 locator: locator.clone(),
@@ -197,7 +211,7 @@ impl RequestRouter {
             hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
             dial_in: DialInReceiver::new(
                 &settings.voice,
-                Arc::clone(&cell),
+                Arc::clone(&current),
                 silence,
                 bytes.clone(),
                 metrics.clone(),
@@ -206,7 +220,7 @@ impl RequestRouter {
                 locator,
                 servers,
                 placement,
-                cell,
+                current,
                 addresses,
                 timeouts,
                 tasks,

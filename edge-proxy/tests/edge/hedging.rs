@@ -8,9 +8,9 @@ use std::{
 use usher_bbb_sim::FaultKind;
 use usher_edge_proxy::{
     control::{
+        current_table::CurrentTable,
         planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
-        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };
@@ -110,10 +110,10 @@ async fn late_actions_of_a_silent_control_plane_have_no_effect() {
 async fn a_routing_stream_that_falls_silent_is_followed_elsewhere() {
     let plane = FakePlane::start().await;
     let other = plane.replica().await;
-    let cell = Arc::new(TableCell::default());
+    let current = Arc::new(CurrentTable::default());
     let subscriber = RoutingSubscriber {
         planes: ControlPlanes::new(&[plane.url(), other.url()], None).unwrap(),
-        cell: Arc::clone(&cell),
+        current: Arc::clone(&current),
         identity: EdgeIdentity { id: EdgeId::parse("edge-1").unwrap(), address: String::new() },
         patience: SubscriberTimeouts {
             // The timeout is longer than the pause between two heartbeats.
@@ -126,7 +126,7 @@ async fn a_routing_stream_that_falls_silent_is_followed_elsewhere() {
     };
     let tasks = TaskGroup::new();
     tasks.spawn("subscriber", |stop| subscriber.run(stop));
-    cell.ready().await;
+    current.ready().await;
     let (followed, next) = if plane.opened() > 0 { (&plane, &other) } else { (&other, &plane) };
     assert_eq!((followed.opened(), next.opened()), (1, 0), "signs of life keep the stream");
     followed.freeze(true);

@@ -58,17 +58,17 @@ fn heartbeat(model: &RoutingTable, digest: u64) -> Message {
     Message::Heartbeat(Heartbeat { revision: Some(model.revision().into()), digest })
 }
 
-fn started(model: &RoutingTable) -> (Arc<TableCell>, StreamIntake) {
-    let cell = Arc::new(TableCell::default());
-    let mut intake = StreamIntake::new(Arc::clone(&cell), false);
+fn started(model: &RoutingTable) -> (Arc<CurrentTable>, StreamIntake) {
+    let current = Arc::new(CurrentTable::default());
+    let mut intake = StreamIntake::new(Arc::clone(&current), false);
     assert_eq!(feed(&mut intake, frames(model, false)), Ok(IntakeStep::Applied(model.revision())));
-    (cell, intake)
+    (current, intake)
 }
 
 #[test]
 fn x4_a_lost_delta_is_noticed_and_a_snapshot_repairs_it() {
     let mut truth = model(1, 5, 2);
-    let (cell, mut intake) = started(&truth);
+    let (current, mut intake) = started(&truth);
     let lost = delta(truth.revision(), 6, &servers(3));
     truth.apply(&lost).unwrap();
     let next = delta(truth.revision(), 7, &servers(4));
@@ -76,7 +76,7 @@ fn x4_a_lost_delta_is_noticed_and_a_snapshot_repairs_it() {
     assert_eq!(intake.take(Message::Delta((&next).into())), Ok(IntakeStep::Resync("gap")));
     assert_eq!(intake.take(Message::Delta((&next).into())), Ok(IntakeStep::Quiet), "asks once");
     feed(&mut intake, frames(&truth, false)).unwrap();
-    let table = cell.load_full().unwrap();
+    let table = current.load_full().unwrap();
     assert_eq!((table.revision(), table.digest()), (truth.revision(), truth.digest()));
 }
 
@@ -92,35 +92,35 @@ fn x4_a_digest_mismatch_or_a_new_epoch_means_resync() {
 
 #[test]
 fn x2_an_older_snapshot_is_refused_within_its_epoch_only() {
-    let (cell, mut intake) = started(&model(1, 5, 2));
+    let (current, mut intake) = started(&model(1, 5, 2));
     let refused = feed(&mut intake, frames(&model(1, 4, 2), true));
     assert!(matches!(refused, Err(IntakeError::Older { .. })), "{refused:?}");
-    assert_eq!(cell.revision(), Some(Revision::new(1, 5)));
+    assert_eq!(current.revision(), Some(Revision::new(1, 5)));
     assert!(feed(&mut intake, frames(&model(2, 1, 2), false)).is_ok());
-    assert_eq!(cell.revision(), Some(Revision::new(2, 1)));
+    assert_eq!(current.revision(), Some(Revision::new(2, 1)));
 }
 
 #[test]
 fn x2_a_shrunken_snapshot_needs_the_flag() {
-    let (cell, mut intake) = started(&model(1, 5, 10));
+    let (current, mut intake) = started(&model(1, 5, 10));
     for smaller in [0, 4] {
         let refused = feed(&mut intake, frames(&model(1, 6, smaller), false));
         assert!(matches!(refused, Err(IntakeError::Shrunk { .. })), "{refused:?}");
     }
-    assert_eq!(cell.load_full().unwrap().counts().servers, 10);
+    assert_eq!(current.load_full().unwrap().counts().servers, 10);
     assert!(feed(&mut intake, frames(&model(1, 6, 5), false)).is_ok(), "half is not more than half");
     assert!(feed(&mut intake, frames(&model(1, 7, 0), true)).is_ok());
 }
 
 #[test]
 fn an_incomplete_snapshot_leaves_the_table_alone() {
-    let (cell, mut intake) = started(&model(1, 5, 2));
+    let (current, mut intake) = started(&model(1, 5, 2));
     let mut cut = frames(&model(1, 6, 3), false);
     cut.remove(1);
     assert_eq!(feed(&mut intake, cut), Err(SnapshotError::Incomplete.into()));
     let end_alone = vec![frames(&model(1, 6, 3), false).remove(2)];
     assert_eq!(feed(&mut intake, end_alone), Err(SnapshotError::Order.into()));
-    assert_eq!(cell.revision(), Some(Revision::new(1, 5)));
+    assert_eq!(current.revision(), Some(Revision::new(1, 5)));
 }
 
 #[test]
@@ -128,20 +128,20 @@ fn i10_deltas_that_were_applied_already_change_nothing() {
     let mut truth = model(1, 5, 2);
     let old = delta(truth.revision(), 6, &servers(3));
     truth.apply(&old).unwrap();
-    let (cell, mut intake) = started(&truth);
+    let (current, mut intake) = started(&truth);
     assert_eq!(intake.take(Message::Delta((&old).into())), Ok(IntakeStep::Quiet));
-    assert_eq!(cell.revision(), Some(Revision::new(1, 6)));
+    assert_eq!(current.revision(), Some(Revision::new(1, 6)));
 }
 
 #[test]
 fn i10_an_edge_keeps_the_last_seal_it_was_given_and_changes_nothing_by_it() {
     let truth = model(1, 5, 2);
-    let (cell, mut intake) = started(&truth);
-    assert_eq!(cell.seal(), None);
+    let (current, mut intake) = started(&truth);
+    assert_eq!(current.seal(), None);
     for seq in [5, 9] {
         let seal = v1::Seal { revision: Some(Revision::new(1, seq).into()), mac: vec![7; 32] };
         assert_eq!(intake.take(Message::Seal(seal.clone())), Ok(IntakeStep::Quiet));
-        assert_eq!(cell.seal(), Some(seal));
+        assert_eq!(current.seal(), Some(seal));
     }
-    assert_eq!(cell.revision(), Some(truth.revision()), "it is no table");
+    assert_eq!(current.revision(), Some(truth.revision()), "it is no table");
 }

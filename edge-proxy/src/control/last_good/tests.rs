@@ -66,6 +66,6 @@ fn a_damaged_file_is_refused_wherever_it_is_cut() {
     fs::write(&path, &flipped).unwrap();
     assert!(load(&path).is_err());
     assert!(load(&folder.path().join("none")).unwrap().is_none());
-    let cell = TableCell::default();
-    assert!(!load_into(&cell, &path) && cell.load_full().is_none());
+    let current = CurrentTable::default();
+    assert!(!load_into(&current, &path) && current.load_full().is_none());
 }

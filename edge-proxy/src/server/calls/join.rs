@@ -15,7 +15,7 @@ use usher_model::{
 };
 
 use crate::{
-    control::{table::TenantSlot, table_cell::TableCell},
+    control::{current_table::CurrentTable, table::TenantSlot},
     core::{
         resign::join_url,
         route::{KnownMeeting, RoutingDecision, decide},
@@ -32,7 +32,7 @@ use crate::{
 /// Answers `join`.
 #[derive(Debug)]
 pub(in crate::server) struct JoinCalls {
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     pub(in crate::server) locator: MeetingLocator,
     pub(in crate::server) rules: Arc<DeploymentRules>,
 }
@@ -43,7 +43,7 @@ impl JoinCalls {
     pub(in crate::server) fn answer_at_once<B>(&self, request: &Request<B>) -> Option<CallReply> {
         let head = CallHead::read(request.method(), request.uri(), request.headers())
             .filter(|head| head.call() == ApiCall::Join)?;
-        let table = self.cell.load();
+        let table = self.current.load();
         let tenants = table.as_ref()?.tenants();
         let tenant = head.tenant(&tenants)?;
         let signed = match head.signed(tenant, head.query(), None) {

@@ -17,8 +17,8 @@ use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 use super::confirmation::confirmation;
 use crate::{
     control::{
+        current_table::CurrentTable,
         placement::{EndNotice, PlacementClient},
-        table_cell::TableCell,
     },
     core::evidence::FailureKind,
     metrics::RequestOutcome,
@@ -46,7 +46,7 @@ pub(in crate::server) struct MeetingCalls {
     pub(in crate::server) locator: MeetingLocator,
     pub(in crate::server) servers: ServerCalls,
     pub(in crate::server) placement: PlacementClient,
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
     pub(in crate::server) timeouts: CallTimeouts,
     pub(in crate::server) tasks: TaskGroup,
@@ -217,7 +217,7 @@ impl MeetingCalls {
     async fn report_end(&self, owner: &MeetingOwner, instance: Option<&InternalMeetingId>) {
         match self.placement.report_end(owner.end_notice(instance)).await {
             Ok(Some(revision)) => {
-                self.cell.reach(revision, FORGET_PATIENCE).await;
+                self.current.reach(revision, FORGET_PATIENCE).await;
             }
             Ok(None) => {}
             Err(error) => {
@@ -236,7 +236,7 @@ impl MeetingCalls {
         match self.placement.report_end(unsent).await {
             Ok(revision) => {
                 if let Some(revision) = revision {
-                    self.cell.reach(revision, FORGET_PATIENCE).await;
+                    self.current.reach(revision, FORGET_PATIENCE).await;
                 }
                 CallReply::success(reply::ended())
             }

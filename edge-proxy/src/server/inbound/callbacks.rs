@@ -23,7 +23,7 @@ use super::{
 use crate::{
     control::{
         callbacks::{CallbackClient, HandOverError},
-        table_cell::TableCell,
+        current_table::CurrentTable,
     },
     core::{
         admission::{ByteBudget, ByteOwner, ShedReason},
@@ -44,7 +44,7 @@ use crate::{
 pub(in crate::server) struct CallbackReceiver {
     pub(in crate::server) addresses: Arc<CallbackSealer>,
     pub(in crate::server) planes: CallbackClient,
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     pub(in crate::server) events: EventReceiver,
     pub(in crate::server) limits: HandOverLimits,
     pub(in crate::server) bytes: ByteBudget,
@@ -160,7 +160,7 @@ impl CallbackReceiver {
     /// Returns the secret of the server that was given the address first, then those of all others:
     /// recordings may be processed on another server than the meeting's.
     fn secrets(&self, server: &ServerId) -> Vec<Secret> {
-        let Some(table) = self.cell.load_full() else { return Vec::new() };
+        let Some(table) = self.current.load_full() else { return Vec::new() };
         let mut servers = table.servers();
         servers.sort_by_key(|route| route.id != *server);
         servers.iter().map(|route| route.secret.clone()).collect()

@@ -13,7 +13,7 @@ use usher_model::settings::VoiceSettings;
 
 use super::server_answer::count_unread;
 use crate::{
-    control::{table::LiveTable, table_cell::TableCell},
+    control::{current_table::CurrentTable, table::LiveTable},
     core::{
         admission::{ByteBudget, ByteOwner},
         dial_in::{DialInAnswer, DialInCall, DialInPrompt, PATH, document, is_authorized, numbers},
@@ -35,7 +35,7 @@ const FORM_MAX: u64 = 1 << 20;
 pub(in crate::server) struct DialInReceiver {
     password: Secret,
     prompt: DialInPrompt,
-    cell: Arc<TableCell>,
+    current: Arc<CurrentTable>,
     form: BodyLimits,
     bytes: ByteBudget,
     metrics: RequestMetrics,
@@ -46,7 +46,7 @@ impl DialInReceiver {
     /// A client may be silent for `silence` while it sends its form.
     pub(in crate::server) fn new(
         settings: &VoiceSettings,
-        cell: Arc<TableCell>,
+        current: Arc<CurrentTable>,
         silence: Duration,
         bytes: ByteBudget,
         metrics: RequestMetrics,
@@ -54,7 +54,14 @@ impl DialInReceiver {
         let (pin_min, pin_max) = (settings.pin_min, settings.pin_max);
         let prompt = DialInPrompt { pin_min, pin_max, max_call: settings.max_call.as_secs() };
         let password = settings.fsapi_password.clone()?;
-        Some(Self { password, prompt, cell, form: BodyLimits { largest: FORM_MAX, silence }, bytes, metrics })
+        Some(Self {
+            password,
+            prompt,
+            current,
+            form: BodyLimits { largest: FORM_MAX, silence },
+            bytes,
+            metrics,
+        })
     }
 
     /// Returns whether a request is a question of `FreeSWITCH`.
@@ -87,7 +94,7 @@ impl DialInReceiver {
                 return ("unreadable", empty(StatusCode::BAD_REQUEST));
             }
         };
-        let Some(table) = self.cell.load_full() else {
+        let Some(table) = self.current.load_full() else {
             return ("no_table", empty(StatusCode::SERVICE_UNAVAILABLE));
         };
         let call = DialInCall::read(&String::from_utf8_lossy(&form));

@@ -11,7 +11,7 @@ use usher_runtime::repeated_warnings::RequestWarnings;
 
 use super::server_answer::{HandOverLimits, count_unread, not_taken, unopened, unread};
 use crate::{
-    control::{hooks::HookClient, table_cell::TableCell},
+    control::{current_table::CurrentTable, hooks::HookClient},
     core::{
         admission::{ByteBudget, ByteOwner},
         callbacks::bearer,
@@ -32,7 +32,7 @@ const DISCARD_AT_MOST: u64 = 8 << 20;
 pub(in crate::server) struct EventReceiver {
     pub(in crate::server) addresses: Arc<CallbackSealer>,
     pub(in crate::server) planes: HookClient,
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     pub(in crate::server) limits: HandOverLimits,
     pub(in crate::server) bytes: ByteBudget,
     pub(in crate::server) warnings: RequestWarnings,
@@ -55,7 +55,7 @@ impl EventReceiver {
             Some((state, url))
         });
         let (HookState { server, raw, .. }, url) = opened.await.map_err(unopened)?;
-        let table = self.cell.load_full().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+        let table = self.current.load_full().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         // A server that has left the fleet removes the hook after enough answers with 404.
         let secret = table.server(&server).ok_or(StatusCode::NOT_FOUND)?.secret.clone();
         let (size, limits) = (body.size_hint().lower(), self.limits.body);

@@ -16,7 +16,7 @@ use super::{
     verified_request::VerifiedRequest,
 };
 use crate::{
-    control::{table::LiveTable, table_cell::TableCell},
+    control::{current_table::CurrentTable, table::LiveTable},
     core::{
         admission::{ByteBudget, ByteHolder, ByteOwner},
         document_body::DocumentBody,
@@ -41,7 +41,7 @@ const FIRST_TABLE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(in crate::server) struct RequestVerifier {
     /// The routing table.
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     /// The budget of calls under way.
     pub(in crate::server) budget: TenantBudget,
     /// The budget of bytes in memory.
@@ -136,10 +136,10 @@ impl RequestVerifier {
 
     /// Returns the table. An edge that was just started has its first one in a moment.
     async fn table(&self) -> Option<Arc<LiveTable>> {
-        if self.cell.revision().is_none() {
-            let _ = tokio::time::timeout(FIRST_TABLE, self.cell.ready()).await;
+        if self.current.revision().is_none() {
+            let _ = tokio::time::timeout(FIRST_TABLE, self.current.ready()).await;
         }
-        self.cell.load_full()
+        self.current.load_full()
     }
 
     /// Reads the parameters in a body, as a form holds them.

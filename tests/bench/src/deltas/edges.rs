@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Result, ensure};
 use usher_edge_proxy::{
     control::{
+        current_table::CurrentTable,
         planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
-        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };
@@ -17,19 +17,19 @@ use usher_runtime::tasks::TaskGroup;
 use super::marks::RevisionMarks;
 
 pub(crate) struct SubscribedEdges {
-    cells: Vec<Arc<TableCell>>,
+    tables: Vec<Arc<CurrentTable>>,
     tasks: TaskGroup,
 }
 
 impl SubscribedEdges {
     /// Starts `count` edges that subscribe to the control plane.
     pub(crate) fn subscribe(control_plane: SocketAddr, count: usize) -> Result<Self> {
-        let (mut cells, tasks) = (Vec::new(), TaskGroup::new());
+        let (mut tables, tasks) = (Vec::new(), TaskGroup::new());
         for number in 0..count {
-            let cell = Arc::new(TableCell::default());
+            let current = Arc::new(CurrentTable::default());
             let subscriber = RoutingSubscriber {
                 planes: ControlPlanes::new(&[format!("http://{control_plane}")], None)?,
-                cell: Arc::clone(&cell),
+                current: Arc::clone(&current),
                 identity: EdgeIdentity {
                     id: EdgeId::parse(&format!("bench-{number}"))?,
                     address: format!("bench:{number}"),
@@ -39,24 +39,24 @@ impl SubscribedEdges {
                 from_disk: false,
             };
             tasks.spawn("edge", |stop| subscriber.run(stop));
-            cells.push(cell);
+            tables.push(current);
         }
-        Ok(Self { cells, tasks })
+        Ok(Self { tables, tasks })
     }
 
     /// Waits until every edge has applied `revision`.
     pub(crate) async fn reach(&self, revision: Revision, patience: Duration) -> Result<()> {
-        for (number, cell) in self.cells.iter().enumerate() {
-            let reached = cell.reach(revision, patience).await;
-            ensure!(reached, "edge {number} is at {:?}, not at {revision}", cell.revision());
+        for (number, current) in self.tables.iter().enumerate() {
+            let reached = current.reach(revision, patience).await;
+            ensure!(reached, "edge {number} is at {:?}, not at {revision}", current.revision());
         }
         Ok(())
     }
 
     /// Records the revisions that each edge applies from now on, until it is stopped.
     pub(crate) fn mark(&self, marks: &Arc<RevisionMarks>) {
-        for cell in &self.cells {
-            let (mut revisions, marks) = (cell.follow(), Arc::clone(marks));
+        for current in &self.tables {
+            let (mut revisions, marks) = (current.follow(), Arc::clone(marks));
             let mut before = revisions.borrow_and_update().map_or(0, |at| at.seq);
             self.tasks.spawn("mark", |stop| async move {
                 loop {
@@ -94,12 +94,12 @@ mod tests {
     /// table.
     #[tokio::test]
     async fn applied_revisions_are_marked_although_the_task_runs_late() {
-        let cell = Arc::new(TableCell::default());
-        cell.replace(LiveTable::empty(Revision::new(1, 10)));
-        let edges = SubscribedEdges { cells: vec![Arc::clone(&cell)], tasks: TaskGroup::new() };
+        let current = Arc::new(CurrentTable::default());
+        current.replace(LiveTable::empty(Revision::new(1, 10)));
+        let edges = SubscribedEdges { tables: vec![Arc::clone(&current)], tasks: TaskGroup::new() };
         let marks = Arc::new(RevisionMarks::after(10));
         edges.mark(&marks);
-        cell.replace(LiveTable::empty(Revision::new(1, 12)));
+        current.replace(LiveTable::empty(Revision::new(1, 12)));
         edges.reach(Revision::new(1, 12), Duration::from_secs(1)).await.unwrap();
         edges.stop().await;
         let commits = [11, 12].map(|revision| AcknowledgedCommit { revision, at_micros: 0 });

@@ -11,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use usher_edge_proxy::{
     control::{
+        current_table::CurrentTable,
         planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
-        table_cell::TableCell,
     },
     metrics::StreamMetrics,
 };
@@ -28,19 +28,19 @@ const MEETINGS: usize = 400;
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// Starts an edge without its HTTP side, and returns its table.
-fn edge(cluster: &TestCluster, number: usize, tasks: &TaskGroup) -> Result<Arc<TableCell>> {
-    let cell = Arc::new(TableCell::default());
+fn edge(cluster: &TestCluster, number: usize, tasks: &TaskGroup) -> Result<Arc<CurrentTable>> {
+    let current = Arc::new(CurrentTable::default());
     let id = EdgeId::parse(&format!("edge-{number}"))?;
     let subscriber = RoutingSubscriber {
         planes: ControlPlanes::new(&[format!("http://{}", cluster.control_address(0))], None)?,
-        cell: Arc::clone(&cell),
+        current: Arc::clone(&current),
         identity: EdgeIdentity { id, address: format!("nowhere:{number}") },
         patience: SubscriberTimeouts::default(),
         metrics: StreamMetrics::default(),
         from_disk: false,
     };
     tasks.spawn("edge", |stop| subscriber.run(stop));
-    Ok(cell)
+    Ok(current)
 }
 
 /// Returns the processor time that a program has used.
@@ -51,8 +51,9 @@ fn worked(process: &RunningProgram) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 10)) // the kernel's tick is 10 ms on all supported systems
 }
 
-fn all_at(cells: &[Arc<TableCell>], revision: Revision) -> Result<()> {
-    let behind = cells.iter().filter(|cell| cell.revision().is_none_or(|at| !at.reaches(revision))).count();
+fn all_at(tables: &[Arc<CurrentTable>], revision: Revision) -> Result<()> {
+    let behind =
+        tables.iter().filter(|current| current.revision().is_none_or(|at| !at.reaches(revision))).count();
     ensure!(behind == 0, "{behind} edges are behind");
     Ok(())
 }
@@ -69,9 +70,9 @@ async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_d
     });
     creates.buffer_unordered(16).try_collect::<Vec<_>>().await?;
     let tasks = TaskGroup::new();
-    let cells = (1..=EDGES).map(|number| edge(&cluster, number, &tasks)).collect::<Result<Vec<_>>>()?;
+    let tables = (1..=EDGES).map(|number| edge(&cluster, number, &tasks)).collect::<Result<Vec<_>>>()?;
     let revision = cluster.admin(0).status().await?.revision.context("a revision")?;
-    wait::until("every edge to have the table", || async { all_at(&cells, revision.into()) }).await?;
+    wait::until("every edge to have the table", || async { all_at(&tables, revision.into()) }).await?;
 
     cluster.control_planes[0].kill()?;
     cluster.revive_control_plane(0).await?;
@@ -94,7 +95,7 @@ async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_d
     back.sort();
     client.created("after").await?;
     let revision = admin.status().await?.revision.context("a revision")?;
-    wait::until("every edge to go on", || async { all_at(&cells, revision.into()) }).await?;
+    wait::until("every edge to go on", || async { all_at(&tables, revision.into()) }).await?;
     let in_a_second = |from: &Duration| {
         back.iter().filter(|at| (*from..*from + Duration::from_secs(1)).contains(*at)).count()
     };

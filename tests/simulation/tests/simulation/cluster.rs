@@ -192,7 +192,7 @@ impl SimCluster {
             return wrong(format!("I9: tables of replicas differ: {tables:?}"));
         }
         for index in 0..self.edges.len() {
-            let held = self.edge(index).cell.load_full().map(|table| table.digest());
+            let held = self.edge(index).current.load_full().map(|table| table.digest());
             if held.as_ref() != tables.first() {
                 return wrong(format!("the table of e{index} is not that of the replicas"));
             }

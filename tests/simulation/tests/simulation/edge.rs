@@ -16,7 +16,7 @@ use std::{
 use tokio::time::Instant;
 use usher_bbb::call::ApiCall;
 use usher_edge_proxy::{
-    control::table_cell::TableCell,
+    control::current_table::CurrentTable,
     core::{
         evidence::CallLedger,
         route::{KnownMeeting, RoutingDecision, decide},
@@ -41,7 +41,7 @@ use crate::{
 pub(crate) struct SimEdge {
     index: usize,
     pub(crate) life: NodeLife,
-    pub(crate) cell: Arc<TableCell>,
+    pub(crate) current: Arc<CurrentTable>,
     net: Arc<SimNetwork>,
     replicas: Vec<Arc<SimReplica>>,
     servers: Arc<SimServers>,
@@ -104,7 +104,7 @@ impl SimEdge {
         let edge = Arc::new(Self {
             index,
             life: NodeLife::new(SimNode::Edge(index)),
-            cell: Arc::new(TableCell::default()),
+            current: Arc::new(CurrentTable::default()),
             net,
             replicas,
             servers,
@@ -131,7 +131,7 @@ impl SimEdge {
     }
 
     fn in_table(&self, key: &MeetingKey) -> Option<EdgeOwner> {
-        let table = self.cell.load_full()?;
+        let table = self.current.load_full()?;
         let tenants = table.tenants();
         let slot = tenants.by_id(key.tenant.as_str())?;
         slot.meetings.find(key.meeting.as_str(), |found| {

@@ -68,7 +68,7 @@ impl MeetingCreation {
         let placing = self.ports.placement.place(&self.key, self.digest, &self.wishes, excluded, &self.token);
         match tokio::time::timeout_at(self.deadline, placing).await {
             Ok(Ok(placed)) => {
-                if let Some(table) = &*self.ports.cell.load() {
+                if let Some(table) = &*self.ports.current.load() {
                     table.created(&self.key);
                 }
                 Ok(placed)

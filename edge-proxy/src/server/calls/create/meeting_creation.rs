@@ -12,7 +12,7 @@ use usher_model::{
 use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use crate::{
-    control::{placement::PlacementClient, table_cell::TableCell},
+    control::{current_table::CurrentTable, placement::PlacementClient},
     core::{evidence::CallOrigin, rules::PlacementWishes},
     server::{
         admission::CallTimeouts,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::server) struct CreatePorts {
     pub(in crate::server) placement: PlacementClient,
-    pub(in crate::server) cell: Arc<TableCell>,
+    pub(in crate::server) current: Arc<CurrentTable>,
     pub(in crate::server) servers: ServerCalls,
     pub(in crate::server) addresses: Option<Arc<CallbackSealer>>,
     pub(in crate::server) timeouts: CallTimeouts,

@@ -106,8 +106,8 @@ struct BothWays {
 
 impl BothWays {
     fn new() -> Arc<Self> {
-        let cell = Arc::new(TableCell::default());
-        cell.replace(table());
+        let current = Arc::new(CurrentTable::default());
+        current.replace(table());
         let planes = ControlPlanes::new(&["http://127.0.0.1:1".to_owned()], None).expect("is an address");
         let rules = DeploymentRules::new(&MeetingSettings {
             join_exclude: vec!["logo".into()],
@@ -115,7 +115,7 @@ impl BothWays {
         });
         Arc::new(Self {
             verifier: RequestVerifier {
-                cell: Arc::clone(&cell),
+                current: Arc::clone(&current),
                 budget: TenantBudget::new(0),
                 bytes: ByteBudget::new(0),
                 bodies: BodyLimits { largest: 1 << 10, silence: Duration::from_secs(5) },
@@ -123,7 +123,7 @@ impl BothWays {
                 serves_hooks: false,
             },
             joins: JoinCalls {
-                cell,
+                current,
                 locator: MeetingLocator::new(MeetingLookups::new(
                     PlacementClient::new(planes, Counter::default()),
                     TaskGroup::new(),

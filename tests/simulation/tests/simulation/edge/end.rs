@@ -18,7 +18,7 @@ impl SimEdge {
             LocateResult::EndLater(owner) => {
                 match self.report_end(key, &owner, owner.instance().as_ref(), true).await {
                     Ok(Some(revision)) => {
-                        self.cell.reach(revision, FORGET_PATIENCE).await;
+                        self.current.reach(revision, FORGET_PATIENCE).await;
                         true
                     }
                     Ok(None) => true,
@@ -37,7 +37,7 @@ impl SimEdge {
                 if ended == Ok(true)
                     && let Ok(Some(revision)) = self.report_end(key, &owner, instance.as_ref(), false).await
                 {
-                    self.cell.reach(revision, FORGET_PATIENCE).await;
+                    self.current.reach(revision, FORGET_PATIENCE).await;
                 }
                 ended == Ok(true)
             }

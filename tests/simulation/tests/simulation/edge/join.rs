@@ -22,7 +22,7 @@ impl SimEdge {
     /// Serves a join and has the witness judge the answer.
     pub(crate) async fn join(self: &Arc<Self>, key: &MeetingKey) -> JoinAnswer {
         let expected = self.witness.checker().expected(key);
-        let held = self.cell.revision();
+        let held = self.current.revision();
         let joined = match self.locate(ApiCall::Join, key).await {
             LocateResult::At(owner) => JoinAnswer::At(owner.server.id),
             LocateResult::Missing | LocateResult::EndLater(_) => JoinAnswer::Missing,

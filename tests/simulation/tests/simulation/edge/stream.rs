@@ -36,13 +36,13 @@ impl SimEdge {
         let mut next = self.chance.below(self.replicas.len() as u64) as usize;
         let mut failures = 0_u32;
         loop {
-            let before = self.cell.revision();
+            let before = self.current.revision();
             if let Some(plane) = self.replicas[next % self.replicas.len()].running() {
                 self.follow(&plane, &patience).await;
             }
-            failures = if self.cell.revision() == before { failures.saturating_add(1) } else { 0 };
+            failures = if self.current.revision() == before { failures.saturating_add(1) } else { 0 };
             next += 1;
-            let longest = match self.cell.revision() {
+            let longest = match self.current.revision() {
                 Some(_) => patience.spread,
                 None => Duration::from_millis(50 << failures.min(6)).min(patience.eager),
             };
@@ -51,7 +51,7 @@ impl SimEdge {
     }
 
     async fn follow(self: &Arc<Self>, plane: &Arc<RunningReplica>, patience: &SubscriberTimeouts) {
-        let mut intake = StreamIntake::new(self.cell.clone(), false);
+        let mut intake = StreamIntake::new(self.current.clone(), false);
         let opened = timeout(patience.open, self.open(plane)).await;
         let Ok(Some((outbox, mut frames))) = opened else { return };
         loop {
@@ -83,8 +83,8 @@ impl SimEdge {
         self.carry(&self.life, &plane.life, ReceiverStream::new(outgoing), sent);
         let hello = Hello {
             edge_id: format!("e{}", self.index),
-            have: self.cell.revision().map(Into::into),
-            seal: self.cell.seal(),
+            have: self.current.revision().map(Into::into),
+            seal: self.current.seal(),
             ..Hello::default()
         };
         drop(outbox.try_send(Outgoing::Hello(hello))); // the channel has room for the first message

@@ -14,7 +14,7 @@ impl SimCluster {
     /// The streams stay open.
     pub(super) async fn claims_a_past(&self, lasts: Duration) {
         self.witness.note("! an edge claims a later past of the store");
-        let given = self.some_edge().cell.seal();
+        let given = self.some_edge().current.seal();
         let mut streams = Vec::new();
         for (number, plane) in self.running().into_iter().enumerate() {
             let now = plane.engine.fleet.revision();

@@ -18,9 +18,9 @@ use usher_proto::v1::Seal;
 
 use super::table::LiveTable;
 
-/// The cell of the table by which requests are routed.
+/// The table by which requests are routed, in the place that readers load it from.
 #[derive(Debug)]
-pub struct TableCell {
+pub struct CurrentTable {
     table: ArcSwapOption<LiveTable>,
     revision: watch::Sender<Option<Revision>>,
     started: Instant,
@@ -32,7 +32,7 @@ pub struct TableCell {
     vouched_ms: AtomicU64,
 }
 
-impl Default for TableCell {
+impl Default for CurrentTable {
     fn default() -> Self {
         Self {
             table: ArcSwapOption::empty(),
@@ -44,7 +44,7 @@ impl Default for TableCell {
     }
 }
 
-impl TableCell {
+impl CurrentTable {
     /// Returns the table, if there is one.
     pub fn load(&self) -> arc_swap::Guard<Option<Arc<LiveTable>>> {
         self.table.load()
