@@ -43,8 +43,10 @@ use crate::core::{
 /// The longest wait for one control plane to place a meeting: it may hold a create back for up to 5
 /// s (F5).
 const PLACE_TIMEOUT: Duration = Duration::from_secs(8);
-/// The longest wait for one control plane to look a meeting up.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest wait for one control plane to look a meeting up. The lookup waits for up to two reads of
+/// the store, and reads it a third time if the control plane is behind; on a store that takes 0.5 s for
+/// a read, 2 s were too short, and joins of new meetings were refused.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest wait for one control plane to record an outcome.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest wait for one control plane to record a failure: it may have to poll the server

@@ -11,7 +11,7 @@ mod options;
 use std::{
     env,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -125,6 +125,25 @@ impl EtcdCluster {
             bail!("no node reports that it leads")
         })
         .await
+    }
+
+    /// Waits until a node other than `lost` leads, and returns the time that this took.
+    ///
+    /// # Errors
+    /// No other node leads in time.
+    pub async fn election_without(&self, lost: usize) -> Result<Duration> {
+        let begun = Instant::now();
+        wait::until("another etcd leader", || async {
+            for index in (0..self.members.len()).filter(|index| *index != lost) {
+                let status = self.client(index).await?.status().await?;
+                if status.header().is_some_and(|header| header.member_id() == status.leader()) {
+                    return Ok(());
+                }
+            }
+            bail!("no other node reports that it leads")
+        })
+        .await?;
+        Ok(begun.elapsed())
     }
 
     /// Makes a node the leader of the cluster.

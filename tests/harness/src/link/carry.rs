@@ -8,7 +8,8 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
+    time::Instant,
 };
 
 use super::{
@@ -18,6 +19,9 @@ use super::{
 
 /// Most bytes that are carried at once.
 const CHUNK: usize = 64 << 10;
+
+/// Most pieces of bytes that wait for the end of their delay.
+const CHUNKS: usize = 256;
 
 /// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,7 @@ async fn follow(
 }
 
 async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: ConditionReceiver) {
-    pass(&mut now, ByteDirection::Target).await;
+    pass(&mut now, ByteDirection::Target, Instant::now()).await;
     let Ok(target) = TcpStream::connect(target).await else { return };
     for stream in [&caller, &target] {
         if stream.set_nodelay(true).is_err() {
@@ -91,27 +95,43 @@ async fn both_ways(caller: TcpStream, target: SocketAddr, mut now: ConditionRece
     );
 }
 
-/// Carries one direction until its sender ends, and passes the end on.
-async fn pump(
-    mut from: OwnedReadHalf,
+/// Carries one direction until its sender ends, and passes the end on. Bytes are read while earlier
+/// ones wait for the end of their delay, so that a delay is a latency and limits no throughput.
+async fn pump(from: OwnedReadHalf, to: OwnedWriteHalf, now: ConditionReceiver, towards: ByteDirection) {
+    let (queue, queued) = mpsc::channel(CHUNKS);
+    tokio::join!(receive(from, queue), forward(queued, to, now, towards));
+}
+
+/// Reads until the sender ends; each piece is queued with its time of arrival.
+async fn receive(mut from: OwnedReadHalf, queue: mpsc::Sender<(Instant, Vec<u8>)>) {
+    let mut bytes = vec![0; CHUNK];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if queue.send((Instant::now(), bytes[..read].to_vec())).await.is_err() {
+            return; // the receiver of the bytes has closed
+        }
+    }
+}
+
+async fn forward(
+    mut queued: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: OwnedWriteHalf,
     mut now: ConditionReceiver,
     towards: ByteDirection,
 ) {
-    let mut bytes = vec![0; CHUNK];
-    loop {
-        let read = from.read(&mut bytes).await.unwrap_or(0);
-        pass(&mut now, towards).await;
-        if read == 0 || to.write_all(&bytes[..read]).await.is_err() {
-            break;
+    while let Some((arrived, bytes)) = queued.recv().await {
+        pass(&mut now, towards, arrived).await;
+        if to.write_all(&bytes).await.is_err() {
+            return;
         }
     }
+    pass(&mut now, towards, Instant::now()).await;
     // Fails only if the other side has closed too.
     let _ = to.shutdown().await;
 }
 
-/// Waits until bytes may pass in this direction, and for the delay of the condition.
-async fn pass(now: &mut ConditionReceiver, towards: ByteDirection) {
+/// Waits until bytes that arrived at `arrived` may pass in this direction, and for the delay of the
+/// condition.
+async fn pass(now: &mut ConditionReceiver, towards: ByteDirection, arrived: Instant) {
     let passes = |condition: &LinkCondition| match condition {
         LinkCondition::Open | LinkCondition::Delay(_) => true,
         LinkCondition::NoRequests => towards == ByteDirection::Caller,
@@ -120,7 +140,7 @@ async fn pass(now: &mut ConditionReceiver, towards: ByteDirection) {
     };
     let condition = now.wait_for(passes).await.map(|condition| *condition);
     match condition {
-        Ok(LinkCondition::Delay(late)) => tokio::time::sleep(late).await,
+        Ok(LinkCondition::Delay(late)) => tokio::time::sleep_until(arrived + late).await,
         Ok(_) => {}
         Err(_) => std::future::pending().await, // the link is dropped, and its connections with it
     }
