@@ -18,6 +18,7 @@ use crate::{
         sync::{CurrentServer, FleetChange, SyncMode, plan},
     },
     exit::CommandFailure,
+    request_id,
 };
 
 /// The largest number of bytes that is read of a list. It is above the limit of the parser, so that the parser
@@ -166,5 +167,6 @@ fn create(spec: &ServerSpec) -> v1::CreateServerRequest {
         }),
         server_id: spec.id.to_string(),
         validate_only: false,
+        request_id: request_id::fresh(),
     }
 }

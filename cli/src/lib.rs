@@ -9,5 +9,6 @@ pub mod core;
 pub mod exit;
 mod fleet_sync;
 pub mod printer;
+mod request_id;
 pub mod scalelite_redis;
 pub mod standalone;

@@ -11,6 +11,7 @@ pub(crate) mod name;
 pub(crate) mod page;
 pub mod placement;
 pub mod readiness;
+pub(crate) mod request_mark;
 pub mod routing;
 mod secret_visibility;
 pub mod server;

@@ -170,6 +170,7 @@ impl TryFrom<v1::TenantRoute> for TenantRoute {
             enabled: route.enabled,
             policy: route.policy.map(Into::into).unwrap_or_default(),
             users: route.users,
+            created_by: None,
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     core::server_list,
     exit::CommandFailure,
     printer::OutputPrinter,
+    request_id,
 };
 pub(super) use row::ServerRow;
 
@@ -123,6 +124,7 @@ fn new_server(args: ServerAddArgs) -> v1::CreateServerRequest {
         }),
         server_id: args.id.unwrap_or_default(),
         validate_only: false,
+        request_id: request_id::fresh(),
     }
 }
 

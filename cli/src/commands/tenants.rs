@@ -12,6 +12,7 @@ use crate::{
     args::{GlobalOptions, TenantAddArgs, TenantCommand, TenantSecretCommand, TenantUpdateArgs},
     exit::CommandFailure,
     printer::OutputPrinter,
+    request_id,
 };
 
 /// Runs one of the commands about tenants.
@@ -76,6 +77,7 @@ fn new_tenant(args: TenantAddArgs) -> v1::CreateTenantRequest {
             ..v1::Tenant::default()
         }),
         tenant_id: args.id,
+        request_id: request_id::fresh(),
     }
 }
 

@@ -7,6 +7,7 @@ pub use base_url::{BaseUrlError, base_url, place_of};
 use crate::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
+    request_mark::RequestMark,
     voice::VoiceBridge,
 };
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
@@ -55,6 +56,8 @@ pub struct Server {
     /// For the entry of a former address, the server that moved to another address by force. Usher ends the
     /// meetings that remain at the former address and then removes the entry.
     pub former_of: Option<ServerId>,
+    /// The request that created the entry, if it is known.
+    pub created_by: Option<RequestMark>,
 }
 
 /// The stored facts of the health of a server: counters, never the health itself (requirements A2).

@@ -223,6 +223,7 @@ pub(crate) fn server(id: &str) -> Server {
         algorithm: ChecksumAlgorithm::Sha256,
         created_at_ms: 0,
         former_of: None,
+        created_by: None,
     }
 }
 

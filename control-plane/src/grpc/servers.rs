@@ -11,7 +11,10 @@ use std::{
 
 use futures::future::join_all;
 use tonic::{Request, Response, Status};
-use usher_model::{id::ServerId, server::AdminState};
+use usher_model::{
+    id::ServerId,
+    server::{AdminState, Server},
+};
 use usher_proto::v1::{
     self, CordonServerRequest, CordonServerResponse, CreateServerRequest, CreateServerResponse,
     DeleteServerRequest, DeleteServerResponse, DisableServerRequest, DisableServerResponse,
@@ -24,7 +27,8 @@ use usher_runtime::clock::{self, WallClock};
 use self::input::MaskedServerUpdate;
 pub(crate) use self::output::{duration, timestamp};
 use super::{
-    deadline, etag, name, page::PageRequest, secret_visibility::SecretVisibility, status::RpcRefusal,
+    deadline, etag, name, page::PageRequest, request_mark, secret_visibility::SecretVisibility,
+    status::RpcRefusal,
 };
 use crate::{
     core::lifecycle::NewAddress,
@@ -156,8 +160,10 @@ impl ServerService for ServerRpc {
     ) -> Result<Response<CreateServerResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
+        let mark = request_mark::of(&request.request_id, &request)?;
         let wire = request.server.ok_or_else(|| RpcRefusal::field("server", "is missing"))?;
         let server = input::new_server(wire, &request.server_id, WallClock::system().now_ms())?;
+        let server = Server { created_by: Some(mark), ..server };
         let id = server.id.clone();
         if request.validate_only {
             let checked = self.admin.check_create(&server);

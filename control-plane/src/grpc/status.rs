@@ -106,12 +106,24 @@ impl RpcRefusal {
         Self::Retry { reason, problem: problem.into(), after: RETRY_AFTER }
     }
 
+    /// Refuses a request whose id another request with other content had (ADR 35).
+    pub(crate) fn other_content(name: &str) -> Self {
+        Self::field(
+            "request_id",
+            format!(
+                "`{name}` was created by a request with this id and another content; each request needs an id of \
+                 its own"
+            ),
+        )
+    }
+
     /// Converts the error of a server's administration.
     pub(crate) fn admin(error: WriteError<AdminError>, id: &ServerId) -> Self {
         let name = format!("servers/{id}");
         match error {
             WriteError::Decision(AdminError::NotFound) => Self::NotFound { kind: "server", name },
             WriteError::Decision(AdminError::Exists) => Self::Exists { kind: "server", name },
+            WriteError::Decision(AdminError::OtherContent) => Self::other_content(&name),
             WriteError::Decision(AdminError::Changed) => Self::Conflict(format!(
                 "another operator changed `{name}` meanwhile; the remaining steps are not done: \
                  look at it and ask again"
@@ -147,6 +159,7 @@ impl RpcRefusal {
         match error {
             WriteError::Decision(TenantError::NotFound) => Self::NotFound { kind: "tenant", name },
             WriteError::Decision(TenantError::Exists) => Self::Exists { kind: "tenant", name },
+            WriteError::Decision(TenantError::OtherContent) => Self::other_content(&name),
             WriteError::Decision(TenantError::Changed) => {
                 Self::Conflict(format!("`{name}` was changed since it was read; read it again"))
             }

@@ -17,7 +17,8 @@ use usher_proto::v1::{
 
 use self::input::MaskedTenantUpdate;
 use super::{
-    deadline, etag, name, page::PageRequest, secret_visibility::SecretVisibility, status::RpcRefusal,
+    deadline, etag, name, page::PageRequest, request_mark, secret_visibility::SecretVisibility,
+    status::RpcRefusal,
 };
 use crate::{
     core::lifecycle::TenantError,
@@ -98,8 +99,10 @@ impl TenantService for TenantRpc {
     ) -> Result<Response<CreateTenantResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
+        let mark = request_mark::of(&request.request_id, &request)?;
         let wire = request.tenant.ok_or_else(|| RpcRefusal::field("tenant", "is missing"))?;
         let tenant = input::new_tenant(wire, &request.tenant_id)?;
+        let tenant = TenantRoute { created_by: Some(mark), ..tenant };
         let created = self.admin.create_tenant(&tenant, deadline).await;
         created.map_err(|error| RpcRefusal::tenant(error, &tenant.id))?;
         Ok(Response::new(CreateTenantResponse {

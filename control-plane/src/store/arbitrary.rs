@@ -8,6 +8,7 @@ use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
+    request_mark::RequestMark,
     routing::TenantRoute,
     server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
     tenant::{ParameterRule, PresentationDocument, TenantPolicy},
@@ -73,8 +74,9 @@ fn server() -> impl Strategy<Value = Server> {
         Just(ChecksumAlgorithm::Sha384),
         Just(ChecksumAlgorithm::Sha512)
     ];
-    (server_id(), ".{0,40}", ".{0,20}", 0.001..1e6, vec(".{0,8}", 0..3), admin, algorithm, any::<i64>())
-        .prop_map(|(id, url, secret, weight, tags, admin, algorithm, created_at_ms)| Server {
+    let made = (any::<i64>(), option::of(any::<([u8; 16], [u8; 16])>()));
+    (server_id(), ".{0,40}", ".{0,20}", 0.001..1e6, vec(".{0,8}", 0..3), admin, algorithm, made).prop_map(
+        |(id, url, secret, weight, tags, admin, algorithm, (created_at_ms, mark))| Server {
             id,
             url,
             secret: Secret::new(&secret),
@@ -84,7 +86,9 @@ fn server() -> impl Strategy<Value = Server> {
             algorithm,
             created_at_ms,
             former_of: None,
-        })
+            created_by: mark.map(|(id, content)| RequestMark { id, content }),
+        },
+    )
 }
 
 fn health() -> impl Strategy<Value = HealthRecord> {
@@ -149,14 +153,16 @@ fn sample() -> impl Strategy<Value = ServerSample> {
 }
 
 fn tenant() -> impl Strategy<Value = TenantRoute> {
-    (tenant_id(), vec(".{0,20}", 0..3), vec(".{0,20}", 0..3), any::<bool>(), policy()).prop_map(
-        |(id, secrets, hosts, enabled, policy)| TenantRoute {
+    let mark = option::of(any::<([u8; 16], [u8; 16])>());
+    (tenant_id(), vec(".{0,20}", 0..3), vec(".{0,20}", 0..3), any::<bool>(), policy(), mark).prop_map(
+        |(id, secrets, hosts, enabled, policy, mark)| TenantRoute {
             id,
             secrets: secrets.iter().map(|secret| Secret::new(secret)).collect(),
             hosts,
             enabled,
             policy,
             users: 0,
+            created_by: mark.map(|(id, content)| RequestMark { id, content }),
         },
     )
 }

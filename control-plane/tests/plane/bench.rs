@@ -103,8 +103,12 @@ impl Bench {
     pub(crate) async fn add(&self, id: &str, sim: &BbbSim, admin: AdminState) -> Server {
         let mut server = Server { url: sim.url(), secret: "server-secret".into(), ..Server::default() };
         server.set_admin_state(admin);
-        let request =
-            CreateServerRequest { server: Some(server), server_id: id.into(), validate_only: false };
+        let request = CreateServerRequest {
+            server: Some(server),
+            server_id: id.into(),
+            validate_only: false,
+            request_id: String::new(),
+        };
         let created = self.servers().create_server(request).await.expect("is created");
         created.into_inner().server.expect("is shown")
     }

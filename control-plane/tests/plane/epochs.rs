@@ -110,6 +110,7 @@ async fn i10_one_edge_tells_of_a_file_that_was_put_back_by_what_a_control_plane_
             server: Some(server),
             server_id: format!("s{number}"),
             validate_only: false,
+            request_id: String::new(),
         };
         bench.servers().create_server(request).await.expect("is created");
     }

@@ -61,7 +61,12 @@ async fn s14_five_hundred_servers_are_each_polled_every_interval() {
         };
         server.set_admin_state(AdminState::Enabled);
         let id = format!("bbb{number}");
-        let request = CreateServerRequest { server: Some(server), server_id: id, validate_only: false };
+        let request = CreateServerRequest {
+            server: Some(server),
+            server_id: id,
+            validate_only: false,
+            request_id: String::new(),
+        };
         let mut servers = bench.servers();
         async move { servers.create_server(request).await.expect("is created") }
     });

@@ -38,7 +38,11 @@ pub(crate) fn hooks(bench: &Bench) -> HookServiceClient<Channel> {
 }
 
 pub(crate) async fn create(bench: &Bench, tenant: &str, hook: Hook) -> Result<CreateHookResponse, Status> {
-    let request = CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
+    let request = CreateHookRequest {
+        parent: format!("tenants/{tenant}"),
+        hook: Some(hook),
+        request_id: String::new(),
+    };
     hooks(bench).create_hook(request).await.map(tonic::Response::into_inner)
 }
 
@@ -53,7 +57,8 @@ async fn listed(bench: &Bench, parent: &str, view: HookView) -> Vec<Hook> {
 
 pub(crate) async fn add_tenant(bench: &Bench, id: &str) {
     let tenant = Tenant { secrets: vec![format!("{id}-secret")], ..Tenant::default() };
-    let request = CreateTenantRequest { tenant: Some(tenant), tenant_id: id.into() };
+    let request =
+        CreateTenantRequest { tenant: Some(tenant), tenant_id: id.into(), request_id: String::new() };
     TenantServiceClient::new(bench.channel.clone()).create_tenant(request).await.expect("is created");
 }
 
@@ -198,7 +203,8 @@ async fn an_address_that_leads_to_the_edges_is_not_registered() {
     let bench = Bench::on(reachable(), memory()).await;
     let school =
         Tenant { secrets: vec!["s".into()], hosts: vec!["bbb.school.test".into()], ..Tenant::default() };
-    let request = CreateTenantRequest { tenant: Some(school), tenant_id: "school".into() };
+    let request =
+        CreateTenantRequest { tenant: Some(school), tenant_id: "school".into(), request_id: String::new() };
     TenantServiceClient::new(bench.channel.clone()).create_tenant(request).await.expect("is created");
     for url in [
         "https://usher.test/",

@@ -16,6 +16,7 @@ mod meetings;
 mod placement;
 mod polls;
 mod reconcile;
+mod request_ids;
 mod restart;
 mod servers;
 mod stream;

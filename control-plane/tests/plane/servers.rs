@@ -132,6 +132,7 @@ async fn lists_come_in_pages_and_validate_only_makes_no_change() {
         server: Some(Server { url: "https://dry.example".into(), secret: "s".into(), ..Server::default() }),
         server_id: String::new(),
         validate_only: true,
+        request_id: String::new(),
     };
     let shown = bench.servers().create_server(dry.clone()).await.expect("is valid").into_inner().server;
     assert_eq!(shown.map(|server| server.name).as_deref(), Some("servers/dry.example"));
@@ -221,6 +222,7 @@ async fn validate_only_checks_everything_and_returns_the_server_as_it_would_be()
         server: Some(Server { url: before.url.clone(), secret: "s".into(), ..Server::default() }),
         server_id: "twice".into(),
         validate_only: true,
+        request_id: String::new(),
     };
     let status = bench.servers().create_server(twice).await.expect_err("bbb1 has the address");
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");

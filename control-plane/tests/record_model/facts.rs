@@ -127,6 +127,7 @@ fn described(server: usize, admin: Admin) -> Server {
         algorithm: ChecksumAlgorithm::Sha256,
         created_at_ms: 0,
         former_of: None,
+        created_by: None,
     }
 }
 

@@ -115,7 +115,12 @@ impl HookClient {
             raw: hook.raw,
             ..v1::Hook::default()
         };
-        let request = v1::CreateHookRequest { parent: format!("tenants/{tenant}"), hook: Some(hook) };
+        let request = v1::CreateHookRequest {
+            parent: format!("tenants/{tenant}"),
+            hook: Some(hook),
+            // The call may be repeated at another control plane after a lost answer.
+            request_id: format!("{:032x}", rand::random::<u128>()),
+        };
         let call = |mut client: Client<PlaneConnection>| {
             let request = request.clone();
             async move { client.create_hook(request).await }

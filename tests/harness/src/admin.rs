@@ -53,8 +53,12 @@ impl TestAdmin {
     /// # Errors
     /// When the control plane refuses or cannot be reached.
     pub async fn create_server(&self, id: &str, server: v1::Server) -> Result<v1::Server> {
-        let request =
-            v1::CreateServerRequest { server: Some(server), server_id: id.to_owned(), validate_only: false };
+        let request = v1::CreateServerRequest {
+            server: Some(server),
+            server_id: id.to_owned(),
+            validate_only: false,
+            request_id: String::new(),
+        };
         let answer = self.servers_client().create_server(request).await?.into_inner();
         answer.server.context("a created server is answered")
     }
@@ -167,7 +171,11 @@ impl TestAdmin {
     /// # Errors
     /// When the control plane refuses or cannot be reached.
     pub async fn create_tenant(&self, id: &str, tenant: v1::Tenant) -> Result<v1::Tenant> {
-        let request = v1::CreateTenantRequest { tenant: Some(tenant), tenant_id: id.to_owned() };
+        let request = v1::CreateTenantRequest {
+            tenant: Some(tenant),
+            tenant_id: id.to_owned(),
+            request_id: String::new(),
+        };
         let answer = self.tenants_client().create_tenant(request).await?.into_inner();
         answer.tenant.context("a created tenant is answered")
     }

@@ -13,6 +13,7 @@ use crate::{
         scalelite::FoundServer,
     },
     exit::CommandFailure,
+    request_id,
 };
 
 /// The number of meetings in one request.
@@ -158,6 +159,7 @@ fn create_tenant(tenant: &NewTenant) -> v1::CreateTenantRequest {
             ..v1::Tenant::default()
         }),
         tenant_id: tenant.found.id.to_string(),
+        request_id: request_id::fresh(),
     }
 }
 
@@ -173,5 +175,6 @@ fn create_server(server: &FoundServer) -> v1::CreateServerRequest {
         }),
         server_id: server.spec.id.to_string(),
         validate_only: false,
+        request_id: request_id::fresh(),
     }
 }

@@ -78,6 +78,7 @@ async fn target(global: &GlobalOptions, args: ServerCheckArgs) -> Result<Server,
         algorithm,
         created_at_ms: 0,
         former_of: None,
+        created_by: None,
     })
 }
 

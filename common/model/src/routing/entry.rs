@@ -3,6 +3,7 @@
 use crate::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
+    request_mark::RequestMark,
     server::{AdminState, Health},
     tenant::TenantPolicy,
     voice::VoiceBridge,
@@ -42,6 +43,8 @@ pub struct TenantRoute {
     /// Users in its meetings in the last polls. It is 0 in the store, and for edges unless the policy limits the
     /// users of the tenant.
     pub users: u32,
+    /// The request that created the tenant, if it is known. Edges do not get it.
+    pub created_by: Option<RequestMark>,
 }
 
 impl TenantRoute {
@@ -54,6 +57,7 @@ impl TenantRoute {
             enabled: true,
             policy: TenantPolicy::default(),
             users: 0,
+            created_by: None,
         }
     }
 }

@@ -91,7 +91,8 @@ impl Fleet {
     /// limited: without a limit no edge needs it, and each poll would change the table.
     fn tenant_route(&self, tenant: &TenantRoute) -> TenantRoute {
         let users = if tenant.policy.max_users > 0 { self.users_of(&tenant.id) } else { 0 };
-        TenantRoute { users: u32::try_from(users).unwrap_or(u32::MAX), ..tenant.clone() }
+        let users = u32::try_from(users).unwrap_or(u32::MAX);
+        TenantRoute { users, created_by: None, ..tenant.clone() }
     }
 
     /// Returns the tenants with a limit of users that a change of `server` may affect: those with

@@ -11,6 +11,9 @@ pub enum AdminError {
     /// The store already has a resource of that name.
     #[error("already exists")]
     Exists,
+    /// A request with the same id and another content created the resource (ADR 35).
+    #[error("created by a request with the same id and another content")]
+    OtherContent,
     /// Another party changed the resource since the caller read it.
     #[error("another party changed it meanwhile")]
     Changed,

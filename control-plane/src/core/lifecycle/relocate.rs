@@ -131,6 +131,7 @@ fn leave_behind(
             admin,
             former_of,
             created_at_ms: now_ms,
+            created_by: None,
             ..old.clone()
         }));
         return Ok(plan);

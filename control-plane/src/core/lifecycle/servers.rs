@@ -2,6 +2,7 @@
 
 use usher_model::{
     id::ServerId,
+    request_mark::{RequestMark, RequestRelation},
     server::{AdminState, Server},
 };
 
@@ -18,14 +19,20 @@ use crate::core::{
 /// rest. Stores limit the size of a transaction.
 const ZOMBIES_WITH_SERVER: usize = 90;
 
-/// Adds a server to the list.
+/// Adds a server to the list. A server that the same request added before is left as it is.
 ///
 /// # Errors
-/// Returns [`AdminError::Exists`] if the name is taken, and [`AdminError::AddressTaken`] if another
+/// Returns [`AdminError::Exists`] if the name is taken, [`AdminError::OtherContent`] if a request
+/// with the same id and other content took it, and [`AdminError::AddressTaken`] if another
 /// entry has the address, which would be one server under two entries (ADR 21).
 pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, AdminError> {
-    if fleet.server(&server.id).is_some() {
-        return Err(AdminError::Exists);
+    if let Some(old) = fleet.server(&server.id) {
+        // The entry may be this request's own, whose answer was lost.
+        return match RequestMark::relation(old.stored.value.created_by, server.created_by) {
+            RequestRelation::Repeated => Ok(PlannedStep::settled(())),
+            RequestRelation::OtherContent => Err(AdminError::OtherContent),
+            RequestRelation::Other => Err(AdminError::Exists),
+        };
     }
     if let Some(other) = fleet.entry_at(&server.url, &server.id) {
         return Err(AdminError::AddressTaken(other.clone()));

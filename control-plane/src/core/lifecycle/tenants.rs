@@ -1,6 +1,10 @@
 //! The changes that operators make to tenants.
 
-use usher_model::{id::TenantId, routing::TenantRoute};
+use usher_model::{
+    id::TenantId,
+    request_mark::{RequestMark, RequestRelation},
+    routing::TenantRoute,
+};
 
 use super::planned_step::PlannedStep;
 use crate::core::{
@@ -17,6 +21,9 @@ pub enum TenantError {
     /// The store already has a tenant of that name.
     #[error("already exists")]
     Exists,
+    /// A request with the same id and another content created the tenant (ADR 35).
+    #[error("created by a request with the same id and another content")]
+    OtherContent,
     /// Another party changed the tenant since the caller read it.
     #[error("another party changed it meanwhile")]
     Changed,
@@ -36,14 +43,20 @@ pub enum TenantError {
     LastSecret,
 }
 
-/// Adds a tenant to the store.
+/// Adds a tenant to the store. A tenant that the same request added before is left as it is.
 ///
 /// # Errors
-/// Returns [`TenantError::Exists`] if the name is taken, and [`TenantError::HostTaken`] if another
-/// tenant has one of the hosts.
+/// Returns [`TenantError::Exists`] if the name is taken, [`TenantError::OtherContent`] if a request
+/// with the same id and other content took it, and [`TenantError::HostTaken`] if another tenant has
+/// one of the hosts.
 pub fn create_tenant(fleet: &Fleet, tenant: TenantRoute) -> Result<PlannedStep<()>, TenantError> {
-    if fleet.tenant(&tenant.id).is_some() {
-        return Err(TenantError::Exists);
+    if let Some(old) = fleet.tenant(&tenant.id) {
+        // The tenant may be this request's own, whose answer was lost.
+        return match RequestMark::relation(old.value.created_by, tenant.created_by) {
+            RequestRelation::Repeated => Ok(PlannedStep::settled(())),
+            RequestRelation::OtherContent => Err(TenantError::OtherContent),
+            RequestRelation::Other => Err(TenantError::Exists),
+        };
     }
     hosts_are_free(fleet, &tenant)?;
     Ok(PlannedStep { plan: written(tenant, None), outcome: () })

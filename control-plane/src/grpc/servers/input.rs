@@ -49,6 +49,7 @@ pub(super) fn new_server(wire: v1::Server, id: &str, now_ms: i64) -> Result<Serv
             algorithm,
             created_at_ms: now_ms,
             former_of: None,
+            created_by: None,
         }),
         _ => Err(RpcRefusal::Invalid(faults)),
     }

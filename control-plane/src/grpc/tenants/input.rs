@@ -89,6 +89,7 @@ impl MaskedTenantUpdate {
             hosts: self.hosts.clone().unwrap_or_else(|| tenant.hosts.clone()),
             enabled: self.enabled.unwrap_or(tenant.enabled),
             policy: policy::updated(&tenant.policy, &self.policy, named),
+            created_by: tenant.created_by,
             ..TenantRoute::new(tenant.id.clone())
         }
     }

@@ -13,7 +13,7 @@ use usher_proto::v1::{
 
 use super::callbacks;
 use crate::{
-    grpc::{deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal},
+    grpc::{deadline, name, page::PageRequest, request_mark, servers::timestamp, status::RpcRefusal},
     notifications::{
         rules::{delivery::target, hooks::RegisteredHook, ids::HookId},
         tasks::hooks::{ServerEvents, WebhookError, WebhookRegistry},
@@ -31,6 +31,7 @@ impl HookService for HookAdmin {
     ) -> Result<Response<CreateHookResponse>, Status> {
         let deadline = deadline::of(request.metadata());
         let request = request.into_inner();
+        let mark = request_mark::of(&request.request_id, &request)?;
         let tenant = name::parse_tenant("parent", &request.parent)?;
         let hook = request.hook.ok_or_else(|| RpcRefusal::field("hook", "is missing"))?;
         let meeting = Some(hook.meeting_id).filter(|id| !id.is_empty());
@@ -42,6 +43,7 @@ impl HookService for HookAdmin {
             events: hook.event_ids,
             raw: hook.raw,
             created_at_ms: 0,
+            created_by: Some(mark),
         };
         let parent = request.parent;
         let (hook, existing) =
@@ -127,6 +129,7 @@ pub(crate) fn refusal(error: WebhookError, name: String) -> RpcRefusal {
         }
         WebhookError::NoTenant => RpcRefusal::NotFound { kind: "tenant", name },
         WebhookError::NotFound => RpcRefusal::NotFound { kind: "hook", name },
+        WebhookError::OtherContent => RpcRefusal::other_content(&format!("a hook of {name}")),
         WebhookError::Changed => RpcRefusal::Conflict(problem),
         WebhookError::NotReady => RpcRefusal::retry("NOT_READY", problem),
     }

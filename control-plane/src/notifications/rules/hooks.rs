@@ -15,6 +15,7 @@ use url::Url;
 use usher_model::{
     id::{MeetingId, TenantId},
     meeting::MeetingKey,
+    request_mark::RequestMark,
 };
 
 use super::ids::{DeliveryId, HookId};
@@ -41,6 +42,8 @@ pub struct RegisteredHook {
     pub raw: bool,
     /// Wall clock of the registration, milliseconds since 1970; for operators only.
     pub created_at_ms: i64,
+    /// The request that registered the hook, if it is known (ADR 35).
+    pub created_by: Option<RequestMark>,
 }
 
 impl fmt::Debug for RegisteredHook {
@@ -123,6 +126,7 @@ mod tests {
             events: Vec::new(),
             raw: false,
             created_at_ms: 0,
+            created_by: None,
         }
     }
 

@@ -3,7 +3,10 @@
 
 use bytes::Bytes;
 use prost::Message;
-use usher_model::id::{MeetingId, TenantId};
+use usher_model::{
+    id::{MeetingId, TenantId},
+    request_mark::RequestMark,
+};
 use usher_proto::store as pb;
 
 use crate::{
@@ -39,6 +42,7 @@ pub fn encode(registration: &RegisteredHook) -> Bytes {
         event_ids: registration.events.clone(),
         raw: registration.raw,
         created_at_ms: registration.created_at_ms,
+        created_by: RequestMark::to_stored(registration.created_by),
     };
     value.encode_to_vec().into()
 }
@@ -58,6 +62,7 @@ pub fn decode(tenant: &TenantId, bytes: &[u8]) -> Result<RegisteredHook, ValueEr
         events: value.event_ids,
         raw: value.raw,
         created_at_ms: value.created_at_ms,
+        created_by: RequestMark::from_stored(&value.created_by),
     })
 }
 
@@ -72,11 +77,14 @@ mod tests {
         fn a_registration_and_its_key_read_back(
             tenant in "[A-Za-z0-9._-]{1,64}", url in "https?://[a-z]{1,9}/.{0,40}",
             meeting in prop::option::of(".{1,40}"), events in prop::collection::vec("[a-z-]{1,20}", 0..4),
-            raw in any::<bool>(), created_at_ms in any::<i64>(),
+            raw in any::<bool>(), created_at_ms in any::<i64>(), mark in any::<Option<([u8; 16], [u8; 16])>>(),
         ) {
             let tenant = TenantId::parse(&tenant).expect("is a name");
             let meeting = meeting.map(|id| MeetingId::parse(&id).expect("is an id"));
-            let registration = RegisteredHook { tenant: tenant.clone(), url, meeting, events, raw, created_at_ms };
+            let created_by = mark.map(|(id, content)| RequestMark { id, content });
+            let tenant_id = tenant.clone();
+            let registration =
+                RegisteredHook { tenant: tenant_id, url, meeting, events, raw, created_at_ms, created_by };
             let path = path(&tenant, &registration.id());
             prop_assert!(path.starts_with(&prefix_of(&tenant)));
             prop_assert_eq!(id_of(&path), Some((tenant.clone(), registration.id())));

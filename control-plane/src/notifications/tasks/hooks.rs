@@ -10,7 +10,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{debug, info};
-use usher_model::{id::TenantId, revision::Revision, settings::Settings};
+use usher_model::{
+    id::TenantId,
+    request_mark::{RequestMark, RequestRelation},
+    revision::Revision,
+    settings::Settings,
+};
 use usher_runtime::clock::WallClock;
 
 use self::{announce::HookAnnouncer, index::HookIndex};
@@ -64,6 +69,9 @@ pub enum WebhookError {
     /// No hook of that name exists.
     #[error("there is no such hook")]
     NotFound,
+    /// A request with the same id and another content registered the hook (ADR 35).
+    #[error("registered by a request with the same id and another content")]
+    OtherContent,
     /// Concurrent writes changed the same hook at every attempt.
     #[error("concurrent requests change the same hook")]
     Changed,
@@ -134,7 +142,8 @@ impl WebhookRegistry {
         }
     }
 
-    /// Registers a hook, or finds the existing one for its address. Returns which of the two.
+    /// Registers a hook, or finds the existing one for its address. Returns whether another request
+    /// had registered it.
     ///
     /// # Errors
     /// The hook is not registered; after an error of the store it may be.
@@ -155,7 +164,12 @@ impl WebhookRegistry {
             if let Some(entry) = standing.entries.iter().find(|entry| entry.key == at)
                 && let Ok(found) = decode(&tenant, &entry.value)
             {
-                return Ok((found, true));
+                // The hook may be this request's own, whose answer was lost.
+                return match RequestMark::relation(found.created_by, new.created_by) {
+                    RequestRelation::Repeated => Ok((found, false)),
+                    RequestRelation::OtherContent => Err(WebhookError::OtherContent),
+                    RequestRelation::Other => Ok((found, true)),
+                };
             }
             if standing.entries.len() >= self.max_hooks {
                 return Err(WebhookError::TooMany(standing.entries.len()));

@@ -6,6 +6,7 @@ use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
+    request_mark::RequestMark,
     routing::TenantRoute,
     server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
     tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
@@ -33,6 +34,7 @@ pub(super) fn server_value(server: &Server) -> pb::ServerValue {
         checksum_algorithm: v1::ChecksumAlgorithm::from(server.algorithm) as u32,
         created_at_ms: server.created_at_ms,
         former_of: server.former_of.as_ref().map(ToString::to_string).unwrap_or_default(),
+        created_by: RequestMark::to_stored(server.created_by),
     }
 }
 
@@ -53,6 +55,7 @@ pub(super) fn server(id: ServerId, value: pb::ServerValue) -> Result<Server, Val
         algorithm: ChecksumAlgorithm::from(algorithm),
         created_at_ms: value.created_at_ms,
         former_of: former_of.map_err(|_| ValueError::Field("former_of"))?,
+        created_by: RequestMark::from_stored(&value.created_by),
     })
 }
 
@@ -103,6 +106,7 @@ pub(super) fn tenant_value(tenant: &TenantRoute) -> pb::TenantValue {
             .map(|range| pb::VoiceRangeValue { first: range.first(), last: range.last() }),
         dial_number: tenant.policy.dial_number.clone(),
         partial_recordings: tenant.policy.partial_recordings,
+        created_by: RequestMark::to_stored(tenant.created_by),
     }
 }
 
@@ -131,6 +135,7 @@ pub(super) fn tenant(id: TenantId, value: pb::TenantValue) -> TenantRoute {
         enabled: value.enabled,
         policy,
         users: 0,
+        created_by: RequestMark::from_stored(&value.created_by),
     }
 }
 

@@ -272,6 +272,7 @@ impl SimServers {
             algorithm: usher_bbb::checksum::ChecksumAlgorithm::Sha256,
             created_at_ms: 0,
             former_of: None,
+            created_by: None,
         }
     }
 }

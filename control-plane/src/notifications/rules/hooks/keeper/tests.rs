@@ -84,6 +84,7 @@ fn a_server_needs_the_hooks_of_all_registrations() {
         events: Vec::new(),
         raw,
         created_at_ms: 0,
+        created_by: None,
     };
     assert!(WantedHooks::of([]).is_empty());
     assert_eq!(WantedHooks::of([&registration(false)]), WantedHooks { mapped: true, raw: false });
