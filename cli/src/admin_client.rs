@@ -1,79 +1,39 @@
-//! The connection to a control plane. Every call carries the token and has a timeout.
+//! The client of the administration services. Every call carries the token and has a timeout.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
-};
-use usher_bbb::secret::Secret;
+use tonic::{Status, service::interceptor::InterceptedService};
 use usher_proto::v1::{
     self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
     fleet_service_client::FleetServiceClient, hook_service_client::HookServiceClient,
     meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
     tenant_service_client::TenantServiceClient,
 };
-use usher_runtime::telemetry;
 
-use crate::{args::GlobalOptions, exit::CommandFailure};
+use crate::{
+    args::GlobalOptions,
+    connection::{CallCredentials, FailoverChannel},
+    exit::CommandFailure,
+};
 
 /// The number of entries that a page of a list may have.
 const PAGE: i32 = 1000;
-/// The longest time that a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The channel of every call: it adds [`CallCredentials`].
-pub type AuthorizedChannel = InterceptedService<Channel, CallCredentials>;
-
-/// Adds the bearer token and the trace context of the command to each call.
-#[derive(Clone)]
-pub struct CallCredentials(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for CallCredentials {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(bearer) = &self.0 {
-            request.metadata_mut().insert("authorization", bearer.clone());
-        }
-        telemetry::inject_metadata(request.metadata_mut());
-        Ok(request)
-    }
-}
+pub type AuthorizedChannel = InterceptedService<FailoverChannel, CallCredentials>;
 
 /// A connected client of the administration services.
 #[derive(Clone)]
 pub struct AdminClient(AuthorizedChannel);
 
 impl AdminClient {
-    /// Connects to the endpoint of the options, over TLS for `https://`.
+    /// Connects to an endpoint of the options that answers.
     ///
     /// # Errors
-    /// The endpoint, the CA file or the token is malformed, or the control plane is unreachable.
+    /// An endpoint, the CA file or the token is malformed, or no control plane is reachable.
     pub async fn connect(global: &GlobalOptions) -> Result<Self, CommandFailure> {
-        let credentials = CallCredentials(bearer(global.token.as_ref())?);
-        let text = global.endpoint.trim();
-        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let malformed = |problem: String| CommandFailure::Usage(format!("--endpoint {text}: {problem}"));
-        let mut endpoint = Endpoint::from_shared(text.clone())
-            .map_err(|_| malformed("write it as http://HOST:9090".into()))?
-            .connect_timeout(CONNECT_TIMEOUT.min(global.timeout))
-            .timeout(global.timeout);
-        if text.starts_with("https://") {
-            let Some(path) = &global.ca else {
-                return Err(malformed("https needs --ca FILE, the CA that signed the certificate".into()));
-            };
-            let pem = std::fs::read(path)
-                .map_err(|error| CommandFailure::Usage(format!("--ca {}: {error}", path.display())))?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-            endpoint = endpoint.tls_config(tls).map_err(|error| malformed(cause(&error)))?;
-        }
-        let channel = endpoint.connect().await.map_err(|error| {
-            let why = cause(&error);
-            CommandFailure::Unavailable(format!(
-                "cannot reach the control plane at {text}: {why}; is it running? --endpoint names another one"
-            ))
-        })?;
+        let credentials = CallCredentials::new(global.token.as_ref())?;
+        let channel = FailoverChannel::connect(global, credentials.clone()).await?;
         Ok(Self(InterceptedService::new(channel, credentials)))
     }
 
@@ -218,14 +178,6 @@ pub fn tenant_name(id: &str) -> String {
     format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
 }
 
-fn bearer(token: Option<&Secret>) -> Result<Option<MetadataValue<Ascii>>, CommandFailure> {
-    let Some(token) = token else { return Ok(None) };
-    let mut bearer = MetadataValue::try_from(format!("Bearer {}", token.expose().trim()))
-        .map_err(|_| CommandFailure::Usage("the token holds characters that a header cannot carry".into()))?;
-    bearer.set_sensitive(true);
-    Ok(Some(bearer))
-}
-
 /// Reads a list page by page. A repeated page token ends the list, because it would repeat for ever.
 async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, CommandFailure>
 where
@@ -240,13 +192,4 @@ where
         }
         token = next;
     }
-}
-
-/// Returns the text of the innermost cause, which is the specific one: "Connection refused", not "transport error".
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

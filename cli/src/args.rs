@@ -44,22 +44,24 @@ pub struct CommandLine {
 /// The options that every command takes, before or after its name.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalOptions {
-    /// Address of the control plane to administer
+    /// Address of a control plane; several, repeated or separated by commas, are tried in turn
     #[arg(
         long,
         global = true,
         env = "USHER_ENDPOINT",
+        value_delimiter = ',',
         default_value = "http://127.0.0.1:9090",
         value_name = "URL"
     )]
-    pub endpoint: String,
+    pub endpoint: Vec<String>,
     /// Token of the control plane: the value of its setting admin.token
     #[arg(long, global = true, env = "USHER_TOKEN", hide_env_values = true, value_parser = secret)]
     pub token: Option<Secret>,
-    /// PEM file of the CA that signed the certificate of an https:// endpoint
+    /// PEM file of the CA that signed the certificates of https:// endpoints; without it, the CAs of the system
+    /// are trusted
     #[arg(long, global = true, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Longest time that one call to the control plane may take
+    /// Longest time that one call may take, at all endpoints together
     #[arg(long, global = true, default_value = "15s", value_parser = duration, value_name = "TIME")]
     pub timeout: Duration,
     /// Format of the output

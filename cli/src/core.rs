@@ -2,6 +2,7 @@
 
 pub mod address_conflicts;
 pub mod migration;
+pub mod repetition;
 pub mod scalelite;
 pub mod server_list;
 pub mod shrink;

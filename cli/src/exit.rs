@@ -6,6 +6,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use usher_runtime::signals::StoppedAtOnce;
 
+use crate::connection::NotControlPort;
+
 /// The reason why a command failed. `usher --help` documents the codes of [`CommandFailure::code`].
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailure {
@@ -57,6 +59,9 @@ impl CommandFailure {
 
 impl From<Status> for CommandFailure {
     fn from(status: Status) -> Self {
+        if let Some(foreign) = NotControlPort::in_causes_of(&status) {
+            return Self::Usage(foreign.to_string());
+        }
         let message = describe(&status);
         match status.code() {
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Self::Unavailable(message),

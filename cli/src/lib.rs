@@ -5,6 +5,7 @@
 pub mod admin_client;
 pub mod args;
 pub mod commands;
+pub mod connection;
 pub mod core;
 pub mod exit;
 mod fleet_sync;

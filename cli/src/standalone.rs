@@ -106,7 +106,7 @@ impl StandaloneUsher {
         let edge = Edge::start(&settings, ops, tasks).await.context("start the edge")?;
         plane.ready().await;
         let admin = GlobalOptions {
-            endpoint: format!("http://{control}"),
+            endpoint: vec![format!("http://{control}")],
             token: settings.admin.token.clone(),
             ca: None,
             timeout: ADMIN_TIMEOUT,

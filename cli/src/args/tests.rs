@@ -20,12 +20,19 @@ fn endpoint_token_and_output_go_before_or_after_the_noun() {
     ] {
         let cli = parse(line).expect(line);
         assert_eq!(
-            (cli.global.endpoint.as_str(), cli.global.output),
-            ("http://x:1", OutputFormat::Json),
+            (cli.global.endpoint.as_slice(), cli.global.output),
+            (["http://x:1".to_owned()].as_slice(), OutputFormat::Json),
             "{line}"
         );
         assert_eq!(cli.global.token, Some(Secret::new("t")));
         assert!(matches!(cli.command, UsherCommand::Servers(ServerCommand::List)));
+    }
+}
+
+#[test]
+fn several_endpoints_are_repeated_or_separated_by_commas() {
+    for line in ["--endpoint a:1 --endpoint b:2 status", "status --endpoint a:1,b:2"] {
+        assert_eq!(parse(line).expect(line).global.endpoint, ["a:1", "b:2"], "{line}");
     }
 }
 

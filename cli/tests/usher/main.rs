@@ -1,6 +1,7 @@
 //! Tests of the `usher` program against a standalone Usher and simulated servers.
 
 mod administration;
+mod endpoints;
 mod fleet;
 mod process;
 mod secrets;
