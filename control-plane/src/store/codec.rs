@@ -148,12 +148,12 @@ fn known_key(path: &str) -> Result<Option<FleetKey>, UnreadableValue> {
 fn known_fields(key: &FleetKey) -> u32 {
     match key {
         FleetKey::Health(_) => 7,
-        FleetKey::Server(_) => 8,
+        FleetKey::Server(_) => 9,
         FleetKey::Sample(_) => 4,
         FleetKey::Freshness(_) => 1,
         FleetKey::Voice(_) => 3,
         FleetKey::Zombie(_) => 5,
-        FleetKey::Tenant(_) => 14,
+        FleetKey::Tenant(_) => 15,
         FleetKey::Record(_) => 12,
     }
 }
