@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tonic::{Code, Response, Status};
+use tonic_types::StatusExt;
 use tracing::{debug, warn};
 use usher_model::{
     callback::webhook::WebhookPost,
@@ -27,6 +28,9 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// The number of hooks on one page of a list.
 const PAGE: i32 = 500;
 
+/// The reason of a control plane that refuses a further hook.
+const TOO_MANY_HOOKS: &str = "TOO_MANY_HOOKS";
+
 /// The reason why a call about hooks failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
@@ -36,6 +40,9 @@ pub enum HookError {
     /// The tenant has no such hook.
     #[error("there is no such hook")]
     NotFound,
+    /// The tenant has as many hooks as it may have.
+    #[error("the tenant has as many hooks as it may have")]
+    TooMany,
     /// The control plane refuses the call, and another try does not help.
     #[error("the control plane refuses it")]
     Refused,
@@ -231,7 +238,9 @@ impl HookClient {
                     if let Some(held_back) = self.warnings.admit("webhook", "") {
                         warn!(reason, held_back, "a webhook cannot be registered");
                     }
-                    return Err(HookError::Refused);
+                    let is_too_many =
+                        status.get_details_error_info().is_some_and(|info| info.reason == TOO_MANY_HOOKS);
+                    return Err(if is_too_many { HookError::TooMany } else { HookError::Refused });
                 }
                 code => debug!(?code, "a call about webhooks failed at a control plane"),
             }

@@ -378,6 +378,10 @@ impl RequestHandler for RequestRouter {
         }
         self.metrics.count(None, RequestOutcome::refused, clock::now());
     }
+
+    fn count_http2_flood(&self) {
+        self.metrics.shed.count(ShedReason::Http2Flood);
+    }
 }
 
 /// Takes the bytes of an answer from the budget until its client has read it. Only answers that can be had

@@ -388,6 +388,7 @@ async fn what_a_caller_appends_to_an_address_is_bounded() {
         let too_long = format!("{end}?n={}", "x".repeat(5000));
         assert_eq!(cluster.client.get(&too_long).await.status, 414);
     }
+    assert_eq!(cluster.metric("usher_edge_shed_total{reason=\"callback_query\"}"), 2.0);
     assert_eq!(handed_over(&cluster.plane).len(), 2);
 }
 

@@ -80,6 +80,17 @@ async fn hooks_are_created_listed_and_destroyed_in_the_words_of_bbb_webhooks() {
 }
 
 #[tokio::test]
+async fn a_hook_beyond_the_limit_is_refused_for_good_and_counted() {
+    let cluster = cluster().await;
+    cluster.plane.set_hooks_max(1);
+    assert!(cluster.client.call("hooks/create", URL).await.is_success());
+    let answer = cluster.client.call("hooks/create", "callbackURL=https%3A%2F%2Fapp.example.org%2F2").await;
+    assert_eq!(answer.key(), "createHookError");
+    assert!(!answer.headers.contains_key("retry-after"), "another try is of no use: {answer:?}");
+    assert_eq!(cluster.metric("usher_edge_shed_total{reason=\"hooks\"}"), 1.0);
+}
+
+#[tokio::test]
 async fn every_failure_is_one_of_the_catalogue() {
     let cluster = cluster().await;
     let long = format!("{URL}&meetingID={}", "x".repeat(257));

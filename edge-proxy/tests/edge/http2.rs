@@ -212,4 +212,6 @@ async fn floods_of_resets_and_of_continuations_end_their_connection() {
         tokio::time::timeout(PATIENCE, both).await.expect("it ends");
         assert!(codes(&heard).contains(&CALM_DOWN), "{:?}", codes(&heard));
     }
+    let counted = "usher_edge_shed_total{reason=\"http2_flood\"}";
+    eventually("both are counted", async || cluster.metric(counted) >= 2.0).await;
 }

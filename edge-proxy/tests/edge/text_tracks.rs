@@ -87,11 +87,11 @@ async fn failures_have_the_format_of_each_call() {
     assert_eq!(key(&cluster.client.get(&path).await).1, "unsupportedRequest");
 
     let get = async |query: &str| cluster.client.call("getRecordingTextTracks", query).await;
-    assert_eq!(key(&get("").await).1, "missingParamRecordID");
+    assert_eq!(get("").await.key(), "missingParamRecordID");
     let ReplyHeader { key: said, message, .. } = get("recordID=none").await.json();
     assert_eq!((said.as_str(), message.as_str()), ("noRecordings", "No recording found for none"));
     let unsigned = cluster.client.get(&format!("{API}/getRecordingTextTracks?recordID={id}")).await;
-    assert_eq!(key(&unsigned).1, "checksumError");
+    assert_eq!(unsigned.key(), "checksumError");
     assert_eq!(cluster.calls("putRecordingTextTrack"), 2, "only what the server has to judge");
 }
 

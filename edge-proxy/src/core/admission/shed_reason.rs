@@ -29,11 +29,17 @@ pub enum ShedReason {
     BodyTime,
     /// A request names too many parameters, or a list has too many entries.
     Parameters,
+    /// The query of a callback is longer than a server makes it.
+    CallbackQuery,
+    /// A tenant has as many webhooks as it may have.
+    Hooks,
+    /// An HTTP/2 client withdraws too many requests, or sends a head in too many frames.
+    Http2Flood,
 }
 
 impl ShedReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::TenantConcurrency,
         Self::TenantCost,
         Self::ServerConcurrency,
@@ -46,6 +52,9 @@ impl ShedReason {
         Self::BodySize,
         Self::BodyTime,
         Self::Parameters,
+        Self::CallbackQuery,
+        Self::Hooks,
+        Self::Http2Flood,
     ];
 
     /// Returns the reason as the value of a label.
@@ -63,6 +72,9 @@ impl ShedReason {
             Self::BodySize => "body_size",
             Self::BodyTime => "body_time",
             Self::Parameters => "parameters",
+            Self::CallbackQuery => "callback_query",
+            Self::Hooks => "hooks",
+            Self::Http2Flood => "http2_flood",
         }
     }
 }

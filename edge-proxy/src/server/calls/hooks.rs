@@ -11,7 +11,10 @@ use usher_runtime::clock;
 
 use crate::{
     control::hooks::{HookClient, HookError, HookRegistration},
-    core::hooks::{HookCall, ask},
+    core::{
+        admission::ShedReason,
+        hooks::{HookCall, ask},
+    },
     server::{reply::CallReply, request::VerifiedRequest},
 };
 
@@ -37,6 +40,9 @@ impl HookCalls {
                     Ok((hook, true)) => CallReply::success(reply::hook_exists(&hook.id)),
                     Ok((hook, false)) => CallReply::success(reply::hook_created(&hook.id, hook.raw)),
                     Err(HookError::Address) => CallReply::refused(&Refusal::CALLBACK_URL_INVALID),
+                    Err(HookError::TooMany) => {
+                        CallReply::refused(&Refusal::HOOK_NOT_CREATED).over(ShedReason::Hooks)
+                    }
                     Err(error) => failed(&Refusal::HOOK_NOT_CREATED, error),
                 }
             }
@@ -74,6 +80,8 @@ impl HookCalls {
 fn failed(refusal: &Refusal, error: HookError) -> CallReply {
     match error {
         HookError::Unavailable => CallReply::refused_for_now(refusal),
-        HookError::Address | HookError::NotFound | HookError::Refused => CallReply::refused(refusal),
+        HookError::Address | HookError::NotFound | HookError::TooMany | HookError::Refused => {
+            CallReply::refused(refusal)
+        }
     }
 }

@@ -111,7 +111,10 @@ impl CallbackReceiver {
                 CallbackRejection::Method => StatusCode::METHOD_NOT_ALLOWED,
                 CallbackRejection::Signature => StatusCode::UNAUTHORIZED,
                 CallbackRejection::Malformed => StatusCode::BAD_REQUEST,
-                CallbackRejection::TooLong => StatusCode::URI_TOO_LONG,
+                CallbackRejection::TooLong => {
+                    self.metrics.shed.count(ShedReason::CallbackQuery);
+                    StatusCode::URI_TOO_LONG
+                }
             }
         })?;
         let taken = self.hand_over(sealed, &state, received).await;

@@ -81,7 +81,7 @@ impl CallReply {
 
     /// Refuses a call, in the format of its answers.
     pub(in crate::server) fn refused_to(call: ApiCall, refusal: &Refusal) -> Self {
-        match call.answer_format() {
+        match refusal_format(call, refusal) {
             AnswerFormat::JsonLines => Self::json(refusal.to_json_lines(), RequestOutcome::refused),
             AnswerFormat::Json => Self::json(refusal.to_json(), RequestOutcome::refused),
             AnswerFormat::Xml => Self::refused(refusal),
@@ -200,4 +200,14 @@ impl CallReply {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Self { response, outcome, shed: None }
     }
+}
+
+/// Returns the format in which a call is refused. `getRecordingTextTracks` answers JSON, but a genuine
+/// server refuses a checksum and a missing id in XML there (wire-contract 1.6).
+fn refusal_format(call: ApiCall, refusal: &Refusal) -> AnswerFormat {
+    let in_xml = [Refusal::MISSING_RECORD_ID.key, Refusal::CHECKSUM_OF_RECORDING.key];
+    if call == ApiCall::GetRecordingTextTracks && in_xml.contains(&refusal.key) {
+        return AnswerFormat::Xml;
+    }
+    call.answer_format()
 }

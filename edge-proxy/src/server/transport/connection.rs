@@ -166,7 +166,11 @@ impl<H: RequestHandler> ClientConnection<H> {
         };
         if http2 {
             stream.speaks_http2();
-            return Box::pin(self.speak_http2(stream, service, phase)).await;
+            let ended = Box::pin(self.speak_http2(stream, service, phase)).await;
+            if ended.as_ref().is_err_and(ConnectionError::is_http2_flood) {
+                self.rules.handler.count_http2_flood();
+            }
+            return ended;
         }
         let ended = self.speak_http1(stream, service, phase).await;
         if let Some(request) = activity.refused() {

@@ -92,4 +92,7 @@ pub(crate) trait RequestHandler: std::fmt::Debug + Send + Sync + 'static {
 
     /// Counts a request that could not be read.
     fn count_unreadable(&self, request: UnreadableRequest);
+
+    /// Counts a connection that was closed because its client exceeded the limits of HTTP/2.
+    fn count_http2_flood(&self);
 }

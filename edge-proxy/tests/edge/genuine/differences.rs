@@ -62,16 +62,6 @@ pub(super) const ACCEPTED: &[AcceptedDifference] = &[
         reason: "pages have their figures also if they are empty, as 3.0 has pages and 2.5 has none",
     },
     AcceptedDifference {
-        requests: &["getRecordingTextTracks none", "getRecordingTextTracks bad checksum"],
-        difference: "header content-type: `application/json",
-        reason: "a call is refused in its own format",
-    },
-    AcceptedDifference {
-        requests: &["getRecordingTextTracks none", "getRecordingTextTracks bad checksum"],
-        difference: "/response: the element is `json`",
-        reason: "a call is refused in its own format",
-    },
-    AcceptedDifference {
         requests: &["putRecordingTextTrack unknown", "putRecordingTextTrack bad kind"],
         difference: "header set-cookie: ``",
         reason: "a session with one server is of no use at the edge",

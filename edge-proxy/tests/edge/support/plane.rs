@@ -77,6 +77,8 @@ struct State {
     numbers: Vec<VoiceBridge>,
     /// The reason why no breakout room is placed, if there is one.
     no_rooms: Option<&'static str>,
+    /// The largest number of webhooks, if there is one.
+    hooks_max: Option<usize>,
     /// The reason why no meeting is placed now, if there is one.
     no_servers: Option<&'static str>,
     /// The tenant whose callbacks have no share of the space, if there is one.
@@ -127,6 +129,7 @@ impl FakePlane {
             silent: false,
             numbers: Vec::new(),
             no_rooms: None,
+            hooks_max: None,
             no_servers: None,
             no_share: None,
         };
@@ -240,6 +243,11 @@ impl FakePlane {
     /// Refuses breakout rooms from now on for this reason, or accepts them again.
     pub(crate) fn refuse_rooms(&self, reason: Option<&'static str>) {
         self.state().no_rooms = reason;
+    }
+
+    /// Refuses webhooks beyond this number.
+    pub(crate) fn set_hooks_max(&self, max: usize) {
+        self.state().hooks_max = Some(max);
     }
 
     /// Refuses placements from now on for this passing reason, or accepts them again.

@@ -26,6 +26,7 @@ mod migrate;
 mod most_servers_unreachable;
 mod other_balancer;
 mod races;
+mod recreated;
 mod restart;
 mod rolling;
 mod scalelite_interval;

@@ -1,6 +1,9 @@
 //! The webhook service of the fake control plane.
 
-use tonic::{Request, Response, Status};
+use std::collections::HashMap;
+
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 use usher_proto::v1::{self, hook_service_server::HookService};
 
 use super::{FakePlane, Heard};
@@ -23,6 +26,10 @@ impl HookService for FakePlane {
             });
             if let Some(known) = known.cloned() {
                 return Ok(v1::CreateHookResponse { hook: Some(known), existing: true });
+            }
+            if state.hooks.len() >= state.hooks_max.unwrap_or(usize::MAX) {
+                let details = ErrorDetails::with_error_info("TOO_MANY_HOOKS", "usher", HashMap::new());
+                return Err(Status::with_error_details(Code::FailedPrecondition, "too many", details));
             }
             hook.name = format!("{}/hooks/id-{}", request.parent, state.hooks.len());
             state.hooks.insert(hook.name.clone(), hook.clone());
