@@ -14,7 +14,7 @@ pub struct IdError {
     problem: &'static str,
 }
 
-/// The largest length of a [`TenantId`], [`ServerId`] or [`EdgeId`], bytes.
+/// The largest length of a [`TenantId`], [`ServerId`], [`EdgeId`] or [`CellName`], bytes.
 const NAME_MAX: usize = 64;
 
 fn check_name(kind: &'static str, value: &str) -> Result<(), IdError> {
@@ -94,6 +94,10 @@ identifier!(
 identifier!(
     /// One running edge: `[A-Za-z0-9._-]{1,64}`.
     EdgeId, "edge id", check_name
+);
+identifier!(
+    /// One cell, a control-plane cluster that edges follow beside others (ADR 39): `[A-Za-z0-9._-]{1,64}`.
+    CellName, "cell name", check_name
 );
 identifier!(
     /// The BBB API's `meetingID`, decoded: 1 to 256 UTF-16 units, kept exactly.

@@ -280,7 +280,10 @@ pub struct EdgeSettings {
     pub id: Option<String>,
     /// Addresses of the control planes (gRPC), which are tried in random order.
     pub control_plane: Vec<String>,
-    /// File with the last good table.
+    /// The cells that the edge follows, in the order of their precedence; an empty list means one cell without
+    /// a name, at `control_plane`.
+    pub cells: Vec<CellSettings>,
+    /// File with the last good table. Each cell that has a name has a file of its own beside it.
     pub last_good: Option<PathBuf>,
     /// Largest body of a request, bytes.
     pub max_body: u64,
@@ -326,6 +329,7 @@ impl Default for EdgeSettings {
         Self {
             id: None,
             control_plane: vec!["http://127.0.0.1:9090".into()],
+            cells: Vec::new(),
             last_good: None,
             max_body: 64 << 20,
             max_head: 64 << 10,
@@ -345,6 +349,17 @@ impl Default for EdgeSettings {
             shutdown_grace: Duration::from_secs(30),
         }
     }
+}
+
+/// One cell that an edge follows (ADR 39).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CellSettings {
+    /// Name of the cell, for metrics, log lines and file names.
+    pub name: String,
+    /// Addresses of the cell's control planes (gRPC), which are tried in random order.
+    pub control_plane: Vec<String>,
+    /// Bearer token for the cell's control port; without one the edge sends `admin.token`.
+    pub token: Option<Secret>,
 }
 
 /// The settings of callbacks and webhooks.

@@ -1,12 +1,13 @@
 //! The rules within and between settings, checked when all settings are read (style P13).
 
+mod cells;
+mod url;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
-use url::Url;
-
 use usher_model::{
     id::EdgeId,
     settings::{HealthSettings, Settings, StoreKind},
@@ -18,6 +19,7 @@ use super::{
     kind::ScalarKind,
     loading::Loading,
 };
+use url::is_http;
 
 /// A rule with the settings that it reads. The fault names the first one as the setting to change.
 struct Rule {
@@ -139,6 +141,7 @@ pub(super) fn run(loading: &mut Loading) {
             rule.remedy,
         ));
     }
+    cells::check(loading);
     warn_of_few_polls(loading);
 }
 
@@ -178,16 +181,6 @@ fn describe(loading: &Loading, name: &str) -> String {
 fn apart(a: SocketAddr, b: SocketAddr) -> bool {
     let meet = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() == 0 || a.port() != b.port() || !meet
-}
-
-/// Refuses a URL with user and password, because settings with URLs are printed unmasked.
-fn is_http(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-    })
 }
 
 fn is_network(text: &str) -> bool {

@@ -96,6 +96,7 @@ keys! {
     "meetings.get_meetings_disabled" meetings.get_meetings_disabled;
     "edge.id" edge.id;
     "edge.control_plane" edge.control_plane;
+    "edge.cells" edge.cells (secret);
     "edge.last_good" edge.last_good;
     "edge.max_body" edge.max_body;
     "edge.max_head" edge.max_head;

@@ -1,5 +1,6 @@
 //! The text form of each kind of value in a file, in the environment and on the command line.
 
+mod cell_list;
 mod duration;
 mod scalar;
 mod size;
@@ -23,11 +24,22 @@ impl RawValue<'_> {
     /// Tells whether the value is or contains the mask of a secret.
     pub(super) fn is_masked(&self) -> bool {
         match self {
-            Self::Text(text) => list(text).iter().flatten().any(|item| item == MASK),
+            Self::Text(text) => {
+                list(text).iter().flatten().any(|item| item == MASK)
+                    || serde_json::from_str(text).is_ok_and(|value: Value| holds_mask(&value))
+            }
             Self::Many(items) => items.iter().any(|item| item == MASK),
-            Self::Toml(Value::Array(items)) => items.iter().any(|item| item.as_str() == Some(MASK)),
-            Self::Toml(value) => value.as_str() == Some(MASK),
+            Self::Toml(value) => holds_mask(value),
         }
+    }
+}
+
+/// Tells whether a value of a file is or contains the mask of a secret.
+fn holds_mask(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(holds_mask),
+        Value::Table(table) => table.values().any(holds_mask),
+        value => value.as_str() == Some(MASK),
     }
 }
 

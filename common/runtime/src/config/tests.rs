@@ -181,6 +181,45 @@ fn printed_settings_load_back_with_secrets_masked() {
 }
 
 #[test]
+fn cells_are_read_from_file_and_environment_and_printed_masked() {
+    let file = "[[edge.cells]]\nname = \"north\"\ncontrol_plane = [\"http://n1:9090\", \"http://n2:9090\"]\ntoken = \"hunter2\"\n\
+                [[edge.cells]]\nname = \"south\"\ncontrol_plane = [\"http://s1:9090\"]\n";
+    let json = r#"[{"name": "north", "control_plane": ["http://n1:9090", "http://n2:9090"], "token": "hunter2"},
+                   {"name": "south", "control_plane": ["http://s1:9090"]}]"#;
+    let (settings, _) = load(&with_file(file)).expect("loads");
+    assert_eq!(settings.edge.cells.len(), 2);
+    assert_eq!(settings.edge.cells[0].token, Some(Secret::new("hunter2")));
+    assert_eq!(load(&with_env(&[("USHER_EDGE__CELLS", json)])).expect("loads").0, settings);
+    assert_eq!(load(&with_env(&[("USHER_EDGE__CELLS", "")])).expect("loads").0, Settings::default());
+    let printed = print(&settings);
+    assert!(!format!("{settings:?}{printed}").contains("hunter2"), "{printed}");
+    let mut again = with_file(&printed);
+    assert!(faults(&again).iter().any(|fault| fault.contains("edge.cells is `***`")), "{:?}", faults(&again));
+    let masked = json.replace("hunter2", "***");
+    assert!(faults(&with_env(&[("USHER_EDGE__CELLS", &masked)]))[0].contains("edge.cells is `***`"));
+    again.masked = true;
+    assert_eq!(print(&load(&again).expect("loads back").0), printed);
+}
+
+#[test]
+fn every_fault_of_the_cells_is_reported_at_once() {
+    let mut source = with_file(
+        "[edge]\ncontrol_plane = [\"http://a:1\"]\n[[edge.cells]]\nname = \"a\"\ncontrol_plane = []\n\
+         [[edge.cells]]\nname = \"a\"\ncontrol_plane = [\"b\"]\n",
+    );
+    let found = faults(&source);
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(found.iter().all(|fault| fault.starts_with("usher.toml: edge.cells ")), "{found:#?}");
+    source.file = Some(("usher.toml".into(), "[[edge.cells]]\nnam = \"a\"\nname = 1\ntoken = [2]\n".into()));
+    let found = faults(&source);
+    assert!(found.len() == 1 && found[0].contains("`nam`") && found[0].contains("token"), "{found:#?}");
+    for (text, part) in [("edge.cells = 1", "list of cells"), ("edge.cells = [1]", "list of cells")] {
+        assert!(faults(&with_file(text))[0].contains(part), "{text}");
+    }
+    assert!(faults(&with_env(&[("USHER_EDGE__CELLS", "north")]))[0].contains("JSON array"));
+}
+
+#[test]
 fn every_setting_can_be_set_by_its_printed_value_from_the_environment() {
     let full = Settings::default();
     for key in KEYS.iter().filter(|key| !key.secret) {
