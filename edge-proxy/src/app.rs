@@ -1,8 +1,9 @@
-//! Builds the edge from its parts: table, routing stream, clients, router, listener.
+//! Builds the edge from its parts: cells, router, listener.
+
+mod cell_parts;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     process,
     sync::{
         Arc,
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_model::{
@@ -19,22 +21,15 @@ use usher_model::{
 };
 use usher_runtime::{memory, ops::OpsHandle, program::ProgramService, tasks::TaskGroup};
 
+pub use cell_parts::CellError;
+use cell_parts::CellParts;
+
 use crate::{
-    control::{
-        callbacks::CallbackClient,
-        current_table::CurrentTable,
-        hooks::HookClient,
-        last_good,
-        placement::PlacementClient,
-        planes::{ControlPlanes, ControlPlanesError},
-        subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
-    },
-    core::admission::{ByteBudget, ServerLanes},
+    control::{callbacks::CallbackClient, cell_directory::CellDirectory},
+    core::admission::ByteBudget,
     metrics::EdgeMetrics,
-    server::{CallbackPorts, ClientListener, EdgePorts, ListenerError, RequestRouter, ShutdownPhase},
-    upstream::{
-        CallBudgets, ConnectorError, FairCompute, PassiveReports, ServerClient, SharedLists, SharedReads,
-    },
+    server::{ClientListener, EdgePorts, ListenerError, RequestRouter, SharedPorts, ShutdownPhase},
+    upstream::FairCompute,
 };
 
 /// Least size of the bodies and answers in memory, unless one is set: a list of a large server and the merged
@@ -49,12 +44,9 @@ pub enum StartError {
     /// `edge.id`, or the name that is made of the host's, is not valid.
     #[error("name of the edge")]
     Id(#[from] IdError),
-    /// The addresses of the control planes or the token cannot be used.
-    #[error("control planes of the edge")]
-    ControlPlanes(#[from] ControlPlanesError),
-    /// The system's certificates cannot be used.
-    #[error("client for BBB servers")]
-    ServerClient(#[from] ConnectorError),
+    /// A cell cannot be followed.
+    #[error(transparent)]
+    Cell(#[from] CellError),
     /// The listener cannot be opened.
     #[error(transparent)]
     Listener(#[from] ListenerError),
@@ -64,7 +56,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Edge {
     api: SocketAddr,
-    current: Arc<CurrentTable>,
+    directory: Arc<CellDirectory>,
     ops: OpsHandle,
     stopping: Arc<AtomicBool>,
     phase: ShutdownPhase,
@@ -83,55 +75,36 @@ impl Edge {
     /// Returns an error if a setting cannot be used, or the address is in use.
     pub async fn start(settings: &Settings, ops: &OpsHandle, tasks: &TaskGroup) -> Result<Self, StartError> {
         let id = edge_id(settings)?;
-        let planes = ControlPlanes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
-        let current = Arc::new(CurrentTable::default());
-        let from_disk =
-            settings.edge.last_good.as_ref().is_some_and(|path| last_good::load_into(&current, path));
-        let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, Arc::clone(&current)));
-        let placement = PlacementClient::new(planes.clone(), metrics.hedges.clone());
-        let passive = PassiveReports::new(placement.clone(), tasks.clone());
+        let cells = CellParts::of(settings)?;
+        let followed: Vec<_> = cells.iter().map(|cell| cell.followed.clone()).collect();
+        let metrics = ops.metrics().register(|registry| EdgeMetrics::new(registry, &followed));
+        let directory = Arc::new(CellDirectory::new(followed, metrics.conflicts.clone()));
         let bytes = ByteBudget::new(memory_budget(settings));
-        let budgets = CallBudgets {
-            lanes: ServerLanes::new(settings.edge.max_server_reads, settings.edge.max_server_writes),
-            bytes: bytes.clone(),
-            compute: FairCompute::new(tasks.clone(), metrics.requests.shed.clone()),
-            shed: metrics.requests.shed.clone(),
-        };
-        let compute = budgets.compute.clone();
-        let upstream = ServerClient::new(settings.health.connect_timeout, ops.pending(), passive, budgets)?;
-        let keys = CallbackClient::new(planes.clone());
-        let tickets = keys.ticket_secrets();
-        let callbacks = settings.public_url.clone().map(|public_url| CallbackPorts {
-            public_url,
-            callbacks: keys.clone(),
-            hooks: HookClient::new(planes.clone()),
-        });
-        if callbacks.is_some() || settings.edge.tls_cert.is_some() {
-            tasks.spawn("callback key", |stop| keys.run(stop));
-        }
-        if callbacks.is_none() {
+        let compute = FairCompute::new(tasks.clone(), metrics.requests.shed.clone());
+        let shared = SharedPorts { bytes, compute, tasks: tasks.clone(), metrics: metrics.requests.clone() };
+        if settings.public_url.is_none() {
             warn!(
                 "public_url is not set: callbacks go from BBB servers straight to applications, signed \
                  with the servers' secrets, and are not retried"
             );
         }
-        let ports = EdgePorts {
-            current: Arc::clone(&current),
-            placement,
-            callbacks,
-            upstream,
-            reads: SharedReads::new(tasks.clone(), metrics.requests.shared_reads.clone()),
-            lists: SharedLists::new(
-                settings.meetings.share_lists_for,
-                kept_lists_max(settings),
-                tasks.clone(),
-                metrics.requests.shared_reads.clone(),
-            ),
-            bytes,
-            compute,
-            tasks: tasks.clone(),
-            metrics: metrics.requests.clone(),
-        };
+        let kept_lists = kept_lists_max(settings) / cells.len().max(1);
+        let (mut ports, mut subscribers, mut tickets) = (Vec::new(), Vec::new(), None);
+        for (cell, metrics) in cells.into_iter().zip(metrics.cells) {
+            let keys = CallbackClient::new(cell.planes.clone());
+            // Sessions are the edges' and not a cell's. Another cell's secret while the first one's is unknown
+            // would be one more that differs between edges (ADR 29).
+            let needs_tickets = tickets.is_none() && settings.edge.tls_cert.is_some();
+            tickets.get_or_insert_with(|| keys.ticket_secrets());
+            if settings.public_url.is_some() || needs_tickets {
+                let keys = keys.clone();
+                tasks.spawn("callback key", |stop| keys.run(stop));
+            }
+            ports.push(cell.ports(settings, ops, (keys, metrics.hedges), kept_lists, &shared)?);
+            subscribers.push((cell, metrics.stream));
+        }
+        let tickets = tickets.unwrap_or_else(|| watch::channel(None).1);
+        let ports = EdgePorts { directory: Arc::clone(&directory), cells: ports, shared };
         let router = Arc::new(RequestRouter::new(settings, ports));
         let listener = ClientListener::bind(
             settings.addresses.listen,
@@ -143,18 +116,10 @@ impl Edge {
         )
         .await?;
         let api = listener.address();
-        let subscriber = RoutingSubscriber {
-            planes,
-            current: Arc::clone(&current),
-            identity: EdgeIdentity { id: id.clone(), address: api.to_string() },
-            patience: SubscriberTimeouts::default(),
-            metrics: metrics.stream,
-            from_disk,
-        };
         info!(edge = %id, address = %api, "edge is starting");
         let edge = Self {
             api,
-            current,
+            directory,
             ops: ops.clone(),
             stopping: Arc::default(),
             phase: listener.phase(),
@@ -163,31 +128,28 @@ impl Edge {
             tasks: tasks.clone(),
             wait: settings.edge.shutdown_wait,
         };
-        edge.spawn(listener, subscriber, settings.edge.last_good.clone());
+        edge.spawn(listener);
+        for (cell, stream) in subscribers {
+            cell.follow(&id, api, stream, tasks);
+        }
         Ok(edge)
     }
 
-    fn spawn(
-        &self,
-        listener: ClientListener<RequestRouter>,
-        subscriber: RoutingSubscriber,
-        last_good: Option<PathBuf>,
-    ) {
-        let (current, stopping) = (Arc::clone(&self.current), Arc::clone(&self.stopping));
+    fn spawn(&self, listener: ClientListener<RequestRouter>) {
+        let (directory, stopping) = (Arc::clone(&self.directory), Arc::clone(&self.stopping));
         self.ops.ready_when("routing table", move || {
             if stopping.load(Ordering::Acquire) {
                 return Err("the edge is shutting down".into());
             }
-            current.revision().map(|_| ()).ok_or_else(|| "there is no complete table yet".into())
+            directory.ready()
         });
         if let Some(tls) = listener.tls() {
             self.tasks.spawn("certificate", |stop| tls.reload(stop));
         }
-        if let Some(path) = last_good {
-            let current = Arc::clone(&self.current);
-            self.tasks.spawn("last-good", |stop| last_good::keep(current, path, stop));
+        if self.directory.only().is_none() {
+            let directory = Arc::clone(&self.directory);
+            self.tasks.spawn("tenants of cells", |stop| directory.run(stop));
         }
-        self.tasks.spawn("subscriber", |stop| subscriber.run(stop));
         let pending = self.ops.pending();
         self.tasks.spawn("pending-calls", |stop| pending.watch(stop));
         let (accepting, connections) = (self.accepting.clone(), self.tasks.clone());
@@ -211,9 +173,9 @@ impl Edge {
         self.api
     }
 
-    /// Waits until the edge has a table.
+    /// Waits until the edge has its tables.
     pub async fn ready(&self) {
-        self.current.ready().await;
+        self.directory.until_ready().await;
     }
 
     /// Stops in order (style P16): report not ready, wait for load balancers, stop accepting, finish

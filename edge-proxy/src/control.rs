@@ -3,6 +3,7 @@
 //! webhooks. Generated protobuf types stop here.
 
 pub mod callbacks;
+pub mod cell_directory;
 pub mod current_table;
 pub mod hooks;
 pub mod intake;

@@ -3,6 +3,8 @@
 pub mod admission;
 pub mod authenticate;
 pub mod callbacks;
+pub mod cell_readiness;
+pub mod cell_routes;
 pub mod dial_in;
 pub mod document_body;
 pub mod evidence;

@@ -1,35 +1,23 @@
 //! The metrics of the edge. The values of labels are bounded: never a meeting, tenant, user or URL.
 
+mod cell_metrics;
 mod shed_counters;
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::time::Instant;
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::{ConstGauge, Gauge},
-        histogram::Histogram,
-    },
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use usher_bbb::call::ApiCall;
-use usher_model::revision::Revision;
 
 use usher_runtime::clock;
 
+pub use cell_metrics::{CellMetrics, StreamMetrics};
 pub use shed_counters::ShedCounters;
 
-use crate::{control::current_table::CurrentTable, core::admission::ShedReason};
+use crate::{control::cell_directory::FollowedCell, core::admission::ShedReason};
 
 /// The outcome of a request, the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -178,123 +166,42 @@ impl RequestMetrics {
     }
 }
 
-/// The metrics of the routing stream.
-#[derive(Debug, Clone, Default)]
-pub struct StreamMetrics {
-    resyncs: Counter,
-    ends: Counter,
-    rejected: Counter,
-    applied: Arc<AtomicU64>,
-    revision: Gauge<u64, AtomicU64>,
-    /// Refusals because of a limit, which the edge reports to the control plane.
-    pub shed: ShedCounters,
-}
-
-impl StreamMetrics {
-    fn new(registry: &mut Registry, shed: ShedCounters) -> Self {
-        let metrics = Self { shed, ..Self::default() };
-        registry.register("usher_edge_resyncs", "Snapshots requested", metrics.resyncs.clone());
-        registry.register("usher_edge_stream_ends", "Routing streams that ended", metrics.ends.clone());
-        registry.register(
-            "usher_edge_tables_rejected",
-            "Tables refused as old, shrunken or damaged",
-            metrics.rejected.clone(),
-        );
-        registry.register(
-            "usher_routing_table_revision",
-            "Store revision of the table",
-            metrics.revision.clone(),
-        );
-        metrics
-    }
-
-    /// Returns the number of changes that were applied.
-    pub fn acked(&self) -> u64 {
-        self.applied.load(Ordering::Relaxed)
-    }
-
-    /// Notes that the table has reached `revision`.
-    pub fn applied(&self, revision: Revision) {
-        self.applied.fetch_add(1, Ordering::Relaxed);
-        self.revision.set(revision.seq);
-    }
-
-    /// Counts a request for a snapshot.
-    pub fn count_resync(&self) {
-        self.resyncs.inc();
-    }
-
-    /// Counts the end of a stream, and whether a table was refused.
-    pub fn count_end(&self, rejected: bool) {
-        self.ends.inc();
-        if rejected {
-            self.rejected.inc();
-        }
-    }
-}
-
 /// Every metric of one edge.
 #[derive(Debug, Clone)]
 pub struct EdgeMetrics {
     /// The metrics of requests.
     pub requests: RequestMetrics,
-    /// The metrics of the routing stream.
-    pub stream: StreamMetrics,
+    /// The metrics of each cell.
+    pub cells: Vec<CellMetrics>,
+    /// Tenants and hosts that several cells have.
+    pub conflicts: Gauge,
     /// Connections of clients that are open.
     pub connections: Gauge,
     /// Connections refused because there were too many (F13).
     pub connections_shed: Counter,
-    /// Requests to a second control plane because the first one had not answered yet (ADR 11).
-    pub hedges: Counter,
 }
 
 impl EdgeMetrics {
-    /// Registers every metric. Those of the table are read from `current` when they are exported.
-    pub fn new(registry: &mut Registry, current: Arc<CurrentTable>) -> Self {
+    /// Registers every metric. Those of the tables are read from `cells` when they are exported.
+    pub fn new(registry: &mut Registry, cells: &[FollowedCell]) -> Self {
         let requests = RequestMetrics::new(registry);
-        let (connections, hedges) = (Gauge::default(), Counter::default());
+        let (connections, conflicts) = (Gauge::default(), Gauge::default());
         // The same counter under two names: the older one is in alerts of operators.
         let connections_shed = requests.shed.of(ShedReason::Connections);
-        registry.register(
-            "usher_edge_hedged_asks",
-            "Requests to a second control plane because the first was silent",
-            hedges.clone(),
-        );
         registry.register("usher_edge_connections", "Open connections of clients", connections.clone());
         registry.register(
             "usher_edge_connections_shed",
             "Connections over the limit",
             connections_shed.clone(),
         );
-        registry.register_collector(Box::new(TableMetrics { current }));
-        let stream = StreamMetrics::new(registry, requests.shed.clone());
-        Self { requests, stream, connections, connections_shed, hedges }
-    }
-}
-
-/// The metrics of the table, which are read at the moment of the export.
-struct TableMetrics {
-    current: Arc<CurrentTable>,
-}
-
-impl fmt::Debug for TableMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TableMetrics")
-    }
-}
-
-impl Collector for TableMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut gauge = |name: &str, help: &str, value: f64| {
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
-        };
-        if let Some(age) = self.current.age() {
-            let help = "Time since a control plane vouched for the table";
-            gauge("usher_routing_table_age_seconds", help, age.as_secs_f64())?;
+        if cells.len() > 1 {
+            registry.register(
+                "usher_edge_tenant_conflicts",
+                "Tenants and hosts that several cells have",
+                conflicts.clone(),
+            );
         }
-        let counts = self.current.load().as_ref().map(|table| table.counts()).unwrap_or_default();
-        gauge("usher_routing_table_meetings", "Meetings in the table", counts.meetings as f64)?;
-        gauge("usher_routing_table_servers", "Servers in the table", counts.servers as f64)
+        let cells = CellMetrics::register(registry, cells, &requests.shed);
+        Self { requests, cells, conflicts, connections, connections_shed }
     }
 }

@@ -1,7 +1,7 @@
 //! The BBB API as clients see it, in layers from the outside in:
 //!
 //! - `transport`: connections and HTTP, for any handler.
-//! - `router`: gives each request to its handler, and is the only module that knows all of them.
+//! - `router`: gives each request to the handlers of its cell. `cell_calls`: the handlers of one cell.
 //! - `request`: from a request to a verified one, by the routing table alone.
 //! - `calls`: a handler for each family of calls. `inbound`: requests of servers and of `FreeSWITCH`.
 //! - `fleet`: the servers as handlers need them. `admission`: the budgets of a request. `reply`: answers.
@@ -10,6 +10,7 @@
 mod admission;
 mod callback_sealer;
 mod calls;
+mod cell_calls;
 mod fleet;
 pub mod fuzz_entries;
 mod inbound;
@@ -18,6 +19,7 @@ mod request;
 mod router;
 mod transport;
 
-pub(crate) use router::{CallbackPorts, EdgePorts, RequestRouter};
+pub(crate) use cell_calls::{CallbackPorts, CellPorts, SharedPorts};
+pub(crate) use router::{EdgePorts, RequestRouter};
 pub(crate) use transport::{ClientListener, ShutdownPhase};
 pub use transport::{IpNetworkError, ListenerError, TlsError};

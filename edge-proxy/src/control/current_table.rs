@@ -23,6 +23,8 @@ use super::table::LiveTable;
 pub struct CurrentTable {
     table: ArcSwapOption<LiveTable>,
     revision: watch::Sender<Option<Revision>>,
+    /// Notified when the way to a tenant has changed, after the table has.
+    ways: watch::Sender<()>,
     started: Instant,
     /// The last seal of a control plane. The edge cannot read it, and sends it back at the next
     /// subscription.
@@ -37,6 +39,7 @@ impl Default for CurrentTable {
         Self {
             table: ArcSwapOption::empty(),
             revision: watch::Sender::new(None),
+            ways: watch::Sender::new(()),
             started: Instant::now(),
             seal: ArcSwapOption::empty(),
             vouched_ms: AtomicU64::new(0),
@@ -90,6 +93,11 @@ impl CurrentTable {
         self.revision.subscribe()
     }
 
+    /// Returns a receiver of every change of the way to a tenant.
+    pub fn follow_ways(&self) -> watch::Receiver<()> {
+        self.ways.subscribe()
+    }
+
     /// Waits until the table has reached `revision`, for at most `patience`. Returns whether it
     /// has.
     pub async fn reach(&self, revision: Revision, patience: Duration) -> bool {
@@ -106,15 +114,21 @@ impl CurrentTable {
         }
         self.table.store(Some(Arc::new(table)));
         self.revision.send_replace(Some(revision));
+        self.ways.send_replace(());
     }
 
     /// Applies one delta to the table.
     pub fn apply(&self, delta: &RoutingDelta) -> Result<(), RevisionGap> {
-        match &*self.load() {
-            Some(table) => table.apply(delta)?,
-            None => return Err(RevisionGap { have: Revision::default(), base: delta.base }),
-        }
+        let guard = self.load();
+        let Some(table) = &*guard else {
+            return Err(RevisionGap { have: Revision::default(), base: delta.base });
+        };
+        let ways = table.ways_changed();
+        table.apply(delta)?;
         self.revision.send_replace(Some(delta.revision));
+        if table.ways_changed() != ways {
+            self.ways.send_replace(());
+        }
         Ok(())
     }
 

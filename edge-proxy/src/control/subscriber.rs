@@ -201,21 +201,19 @@ fn send(outbox: &mpsc::Sender<StreamRoutesRequest>, message: Outgoing) {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::registry::Registry;
     use usher_model::revision::Revision;
 
     use super::*;
-    use crate::{control::table::LiveTable, metrics::EdgeMetrics};
+    use crate::control::table::LiveTable;
 
     fn subscriber() -> RoutingSubscriber {
         let current = Arc::new(CurrentTable::default());
-        let metrics = EdgeMetrics::new(&mut Registry::default(), Arc::clone(&current));
         RoutingSubscriber {
             planes: ControlPlanes::new(&["http://127.0.0.1:1".into()], None).unwrap(),
             current,
             identity: EdgeIdentity { id: EdgeId::parse("e").unwrap(), address: String::new() },
             patience: SubscriberTimeouts::default(),
-            metrics: metrics.stream,
+            metrics: StreamMetrics::default(),
             from_disk: false,
         }
     }

@@ -21,7 +21,8 @@ use usher_model::{
 };
 
 pub use super::tenant_index::{TenantIndex, TenantSlot, TenantView};
-use super::{server_slot::ServerSlot, voice::VoiceNumbers};
+use super::{server_slot::ServerSlot, tenant_index::hosts, voice::VoiceNumbers};
+use crate::core::cell_routes::TenantClaim;
 
 /// The numbers of entries of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +86,23 @@ impl LiveTable {
     /// Returns the present tenants.
     pub fn tenants(&self) -> TenantView<'_> {
         self.tenants.view()
+    }
+
+    /// Returns the number of changes so far that concern the way to a tenant.
+    pub fn ways_changed(&self) -> u64 {
+        self.tenants.ways_changed()
+    }
+
+    /// Returns the tenants by which requests are routed to this table.
+    pub fn claims(&self) -> Vec<TenantClaim> {
+        let tenants = self.tenants();
+        let present = tenants.iter().filter_map(|(_, slot)| slot.route.as_deref());
+        let claim = |route: &TenantRoute| TenantClaim {
+            tenant: route.id.clone(),
+            hosts: hosts(Some(route)).collect(),
+            enabled: route.enabled,
+        };
+        present.map(claim).collect()
     }
 
     /// Returns the voice bridges of meetings.

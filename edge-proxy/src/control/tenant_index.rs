@@ -4,7 +4,10 @@
 //! work in proportion to that number. Copies of the whole index, one for each change, were
 //! rejected: the work to load 2,000 tenants grew with the square of their number.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use foldhash::quality::RandomState;
 use papaya::{HashMap, HashMapRef, LocalGuard};
@@ -53,6 +56,8 @@ type HostOwners = Arc<[TenantId]>;
 pub struct TenantIndex {
     by_id: HashMap<TenantId, TenantSlot, RandomState>,
     by_host: HashMap<String, HostOwners, RandomState>,
+    /// The number of changes that concern the way to a tenant: its existence, its hosts, whether it is enabled.
+    ways_changed: AtomicU64,
 }
 
 impl Default for TenantIndex {
@@ -61,6 +66,7 @@ impl Default for TenantIndex {
         Self {
             by_id: HashMap::builder().hasher(empty()).build(),
             by_host: HashMap::builder().hasher(empty()).build(),
+            ways_changed: AtomicU64::new(0),
         }
     }
 }
@@ -69,6 +75,12 @@ impl TenantIndex {
     /// Returns a view for lookups. What the view has returned stays valid while the view exists.
     pub fn view(&self) -> TenantView<'_> {
         TenantView { by_id: self.by_id.pin(), by_host: &self.by_host }
+    }
+
+    /// Returns the number of changes so far that concern the way to a tenant: its existence, its hosts, whether
+    /// it is enabled. The numbers of users and other facts of tenants change far more often.
+    pub fn ways_changed(&self) -> u64 {
+        self.ways_changed.load(Ordering::Acquire)
     }
 
     /// Sets or removes tenants, and returns the former route of each, in the order of `changes`.
@@ -97,6 +109,12 @@ impl TenantIndex {
                     if !hosts(route.as_deref()).any(|kept| kept == host) {
                         self.disown_host(&host, id);
                     }
+                }
+                let way = |route: Option<&TenantRoute>| {
+                    route.map(|r| (r.enabled, hosts(Some(r)).collect::<Vec<_>>()))
+                };
+                if way(old.as_deref()) != way(route.as_deref()) {
+                    self.ways_changed.fetch_add(1, Ordering::Release);
                 }
                 old
             })
@@ -159,7 +177,7 @@ impl TenantIndex {
 }
 
 /// Returns the hosts of a tenant in lower case.
-fn hosts(route: Option<&TenantRoute>) -> impl Iterator<Item = String> {
+pub(super) fn hosts(route: Option<&TenantRoute>) -> impl Iterator<Item = String> {
     route.into_iter().flat_map(|route| route.hosts.iter().map(|host| host.to_ascii_lowercase()))
 }
 
@@ -280,6 +298,22 @@ mod tests {
         assert!(index.view().has_hosts());
         set(&index, &[route("a", &[])]);
         assert!(!index.view().has_hosts());
+    }
+
+    #[test]
+    fn only_a_change_of_the_way_to_a_tenant_counts_as_one() {
+        let index = TenantIndex::default();
+        let mut tenant = route("a", &["one.test"]);
+        set(&index, std::slice::from_ref(&tenant));
+        assert_eq!(index.ways_changed(), 1);
+        tenant.users += 1;
+        set(&index, std::slice::from_ref(&tenant));
+        assert_eq!(index.ways_changed(), 1, "a poll has counted its users");
+        tenant.enabled = false;
+        set(&index, std::slice::from_ref(&tenant));
+        set(&index, &[route("a", &[])]);
+        index.set([(&tenant.id, None)].into_iter(), 0);
+        assert_eq!(index.ways_changed(), 4);
     }
 
     #[test]

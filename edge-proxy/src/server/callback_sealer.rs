@@ -7,7 +7,7 @@ use http::HeaderMap;
 use tracing::warn;
 use usher_bbb::query::EditedParameters;
 use usher_model::{
-    callback::{CallbackKey, MARK_HEADER},
+    callback::{CallbackKey, HookState, MARK_HEADER},
     id::{ServerId, TenantId},
     meeting::MeetingKey,
     settings::CallbackSettings,
@@ -101,6 +101,27 @@ impl CallbackSealer {
     pub(in crate::server) fn is_own_delivery(&self, headers: &HeaderMap) -> bool {
         let mut marks = headers.get_all(MARK_HEADER).into_iter().filter_map(|mark| mark.to_str().ok());
         marks.any(|mark| self.planes.by_any_key(|key| (key.mark() == mark).then_some(())).is_some())
+    }
+
+    /// Returns whether this edge knows a key of the cell.
+    pub(in crate::server) fn has_key(&self) -> bool {
+        self.planes.known_key().is_some()
+    }
+
+    /// Waits until this edge knows a key of the cell, for a moment after the start.
+    pub(in crate::server) async fn first_key(&self) {
+        self.planes.await_key(FIRST_KEY).await;
+    }
+
+    /// Returns whether a key of the cell opens the sealed state of an address.
+    pub(in crate::server) fn opens(&self, sealed: &str) -> bool {
+        let is_hook = HookState::is_named(sealed);
+        let opened = self.planes.by_any_key(|key| {
+            let opens =
+                if is_hook { HookState::open(key, sealed).is_some() } else { key.open(sealed).is_ok() };
+            opens.then_some(())
+        });
+        opened.is_some()
     }
 
     /// Returns the state that `open` finds in an address, by any key that this edge knows. The

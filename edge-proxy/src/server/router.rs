@@ -1,4 +1,5 @@
-//! The router: it knows every handler and gives each request to one of them. No handler knows the router.
+//! The router: it knows the cells and gives each request to the handlers of one of them. No handler knows the
+//! router.
 
 use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
@@ -7,92 +8,50 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::{Instrument, info_span};
 use usher_bbb::{
-    call::{ApiCall, CallStrategy},
+    call::ApiCall,
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{clock, repeated_warnings::RequestWarnings, tasks::TaskGroup, telemetry};
+use usher_runtime::{clock, telemetry};
 
 use super::{
-    admission::{
-        AddressLimits, BodyLimits, CallTimeouts, ClientAddress, RequestTurns, TenantBudget, answer_bytes,
-    },
-    callback_sealer::CallbackSealer,
-    calls::{
-        create::{CreateCalls, CreatePorts},
-        hooks::HookCalls,
-        join::JoinCalls,
-        lists::ListCalls,
-        meeting_calls::MeetingCalls,
-        recordings::RecordingCalls,
-    },
-    fleet::{meeting_locator::MeetingLocator, server_calls::ServerCalls, survey::FleetSurvey},
-    inbound::{CallbackReceiver, DialInReceiver, EventReceiver, HandOverLimits, HandOverShares},
+    admission::{AddressLimits, BodyLimits, ClientAddress, RequestTurns, TenantBudget, answer_bytes},
+    calls::join::JoinCalls,
+    cell_calls::{CellCalls, CellPorts, SharedPorts},
+    inbound::{CallbackCells, CallbackReceiver, DialInReceiver},
     reply::CallReply,
     request::{RequestVerifier, VerifiedRequest, named_call, served_call},
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
 };
 use crate::{
-    control::{
-        callbacks::CallbackClient, current_table::CurrentTable, hooks::HookClient,
-        meeting_lookups::MeetingLookups, placement::PlacementClient,
-    },
+    control::cell_directory::CellDirectory,
     core::{
         admission::{AddressGroup, ByteBudget, ByteHolder, ByteOwner, ShedReason, is_prompt},
-        rules::DeploymentRules,
+        cell_routes::CellChoice,
     },
     metrics::{RequestMetrics, RequestOutcome},
-    upstream::{FairCompute, ServerClient, SharedLists, SharedReads},
 };
 
 /// The ports of the edge, from which the router gives each handler those that it needs.
 #[derive(Debug)]
 pub(crate) struct EdgePorts {
-    /// The routing table.
-    pub(crate) current: Arc<CurrentTable>,
-    /// The control planes, for records of meetings.
-    pub(crate) placement: PlacementClient,
-    /// The control planes, for callbacks and hooks; `None` if servers have no address of the edges.
-    pub(crate) callbacks: Option<CallbackPorts>,
-    /// The servers.
-    pub(crate) upstream: ServerClient,
-    /// The reads in progress, which requests share.
-    pub(crate) reads: SharedReads,
-    /// The lists of servers, which requests of all tenants share.
-    pub(crate) lists: SharedLists,
-    /// The budget of bytes in memory.
-    pub(crate) bytes: ByteBudget,
-    /// The threads for long work.
-    pub(crate) compute: FairCompute,
-    /// The owner of work that must outlive its request.
-    pub(crate) tasks: TaskGroup,
-    /// The counters of requests.
-    pub(crate) metrics: RequestMetrics,
-}
-
-/// The ports for requests of servers.
-#[derive(Debug)]
-pub(crate) struct CallbackPorts {
-    /// The address of the edges, as servers reach them.
-    pub(crate) public_url: String,
-    /// The client for callbacks.
-    pub(crate) callbacks: CallbackClient,
-    /// The client for hooks and events.
-    pub(crate) hooks: HookClient,
+    /// The cells, with their routing tables.
+    pub(crate) directory: Arc<CellDirectory>,
+    /// The ports of each cell, in the order of the directory.
+    pub(crate) cells: Vec<CellPorts>,
+    /// The parts that all cells share.
+    pub(crate) shared: SharedPorts,
 }
 
 /// Gives each request to its handler.
 #[derive(Debug)]
 pub(crate) struct RequestRouter {
     verifier: RequestVerifier,
-    joins: JoinCalls,
-    creates: CreateCalls,
-    meetings: Arc<MeetingCalls>,
-    lists: ListCalls,
-    recordings: RecordingCalls,
-    /// `None` if servers have no address to which they could send events.
-    hooks: Option<HookCalls>,
-    callbacks: Option<CallbackReceiver>,
+    directory: Arc<CellDirectory>,
+    /// The handlers of each cell, in the order of the directory.
+    cells: Vec<CellCalls>,
+    /// `None` if servers have no address to which they could send callbacks.
+    callbacks: Option<CallbackCells>,
     /// `None` if the settings have no password for `FreeSWITCH`.
     dial_in: Option<DialInReceiver>,
     addresses: AddressLimits,
@@ -104,133 +63,53 @@ pub(crate) struct RequestRouter {
 impl RequestRouter {
     /// Builds every handler from `ports`, with the limits of `settings`.
     pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
-        let EdgePorts {
-            current,
-            placement,
-            callbacks,
-            upstream,
-            reads,
-            lists,
-            bytes,
-            compute,
-            tasks,
-            metrics,
-        } = ports;
-        let timeouts = CallTimeouts {
-            create: settings.meetings.create_timeout,
-            call: settings.meetings.call_timeout,
-            recordings: settings.meetings.recordings_timeout,
-            upload: settings.meetings.upload_timeout,
-        };
+        let EdgePorts { directory, cells, shared } = ports;
+        let SharedPorts { bytes, metrics, .. } = &shared;
         let silence = settings.edge.client_timeout;
-        let rules = Arc::new(DeploymentRules::new(&settings.meetings));
-        let servers = ServerCalls::new(upstream, (reads, lists), compute.clone());
-        let lookups = MeetingLookups::new(placement.clone(), tasks.clone(), metrics.shared_lookups.clone());
-        let locator = MeetingLocator::new(lookups);
-        let warnings = RequestWarnings::default();
-        let addresses = callbacks.as_ref().map(|ports| {
-            let planes = ports.callbacks.clone();
-            Arc::new(CallbackSealer::new(&ports.public_url, &settings.callbacks, planes, warnings.clone()))
-        });
-        let survey = FleetSurvey {
-            timeout: timeouts.call,
-            partial_lists: metrics.partial_lists.clone(),
-            refused_lists: metrics.refused_lists.clone(),
-            addresses: addresses.clone(),
-            compute,
-            warnings: warnings.clone(),
+        let verifier = RequestVerifier {
+            cells: Arc::clone(&directory),
+            budget: TenantBudget::new(settings.edge.max_cost),
+            bytes: bytes.clone(),
+            bodies: BodyLimits { largest: settings.edge.max_body, silence },
+            documents: settings.meetings.upload_timeout,
+            serves_hooks: cells.iter().any(|cell| cell.callbacks.is_some()),
         };
-        let recordings_survey =
-            FleetSurvey { timeout: settings.meetings.recordings_timeout, ..survey.clone() };
-        let create_ports = Arc::new(CreatePorts {
-            placement: placement.clone(),
-            current: Arc::clone(&current),
-            servers: servers.clone(),
-            addresses: addresses.clone(),
-            timeouts,
-            tasks: tasks.clone(),
-            warnings: warnings.clone(),
-            second_tries: metrics.second_tries.clone(),
-        });
-        let hooks = callbacks.as_ref().map(|ports| ports.hooks.clone());
-        let receiver = callbacks.zip(addresses.clone()).map(|(ports, addresses)| {
-            let body = BodyLimits { largest: settings.callbacks.max_body, silence };
-            let limits = HandOverLimits { body, offer_for: settings.callbacks.accept_timeout };
-            CallbackReceiver {
-                events: EventReceiver {
-                    addresses: Arc::clone(&addresses),
-                    planes: ports.hooks,
-                    current: Arc::clone(&current),
-                    limits,
-                    bytes: bytes.clone(),
-                    warnings: warnings.clone(),
-                    metrics: metrics.clone(),
-                },
-                addresses,
-                planes: ports.callbacks,
-                current: Arc::clone(&current),
-                limits,
-                bytes: bytes.clone(),
-                shares: HandOverShares::default(),
-                warnings: warnings.clone(),
-                metrics: metrics.clone(),
-            }
-        });
+        let dial_in = DialInReceiver::new(
+            &settings.voice,
+            Arc::clone(&directory),
+            silence,
+            bytes.clone(),
+            metrics.clone(),
+        );
+        let (cells, receivers): (Vec<_>, Vec<_>) =
+            cells.into_iter().map(|ports| CellCalls::new(settings, ports, &shared)).unzip();
         Self {
-            verifier: RequestVerifier {
-                current: Arc::clone(&current),
-                budget: TenantBudget::new(settings.edge.max_cost),
-                bytes: bytes.clone(),
-                bodies: BodyLimits { largest: settings.edge.max_body, silence },
-                documents: timeouts.upload,
-                serves_hooks: hooks.is_some(),
-            },
-            joins: JoinCalls {
-                current: Arc::clone(&current),
-                locator: locator.clone(),
-                rules: Arc::clone(&rules),
-            },
-            creates: CreateCalls {
-                rules,
-                locator: locator.clone(),
-                tasks: tasks.clone(),
-                ports: create_ports,
-            },
-            lists: ListCalls {
-                servers: servers.clone(),
-                survey,
-                get_meetings_disabled: settings.meetings.get_meetings_disabled,
-            },
-            recordings: RecordingCalls {
-                servers: servers.clone(),
-                survey: recordings_survey,
-                timeouts,
-                tasks: tasks.clone(),
-                warnings: warnings.clone(),
-            },
-            hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
-            dial_in: DialInReceiver::new(
-                &settings.voice,
-                Arc::clone(&current),
-                silence,
-                bytes.clone(),
-                metrics.clone(),
-            ),
-            meetings: Arc::new(MeetingCalls {
-                locator,
-                servers,
-                placement,
-                current,
-                addresses,
-                timeouts,
-                tasks,
-                warnings,
-            }),
-            callbacks: receiver,
+            verifier,
+            directory,
+            cells,
+            callbacks: CallbackCells::new(receivers.into_iter().flatten().collect()),
+            dial_in,
             addresses: AddressLimits::new(&settings.edge),
             turns: RequestTurns::new(),
-            bytes,
-            metrics,
+            bytes: shared.bytes,
+            metrics: shared.metrics,
+        }
+    }
+
+    /// Returns the answer to a join that the tables alone decide.
+    fn join_at_once(&self, request: &Request<Incoming>) -> Option<CallReply> {
+        let head = JoinCalls::head(request)?;
+        if let [only] = &*self.cells {
+            return only.joins.answer_at_once(&head);
+        }
+        let routes = self.directory.routes();
+        let path = head.path_tenant();
+        let host = if path.is_none() && routes.need_host() { head.host() } else { None };
+        match routes.choose(path, host.as_deref()) {
+            CellChoice::Claimed { tenant, cells: [cell], certain: true } => {
+                self.cells.get(*cell)?.joins.answer_tenants(&head, tenant)
+            }
+            _ => None,
         }
     }
 
@@ -269,22 +148,11 @@ impl RequestRouter {
         self.counted(call, reply, received)
     }
 
-    /// Gives a verified request to the handler of its call.
+    /// Gives a verified request to the handlers of its cell.
     async fn dispatch(&self, request: VerifiedRequest) -> CallReply {
-        match request.call.strategy() {
-            CallStrategy::Place => self.creates.answer(request).await,
-            CallStrategy::Redirect => self.joins.answer(&request).await,
-            CallStrategy::Owner(action) => self.meetings.answer(request, action).await,
-            CallStrategy::EveryServer(list) => self.lists.answer(&request, list).await,
-            CallStrategy::Recordings(action) => self.recordings.answer(request, action).await,
-            CallStrategy::Hooks(action) => match &self.hooks {
-                Some(hooks) => hooks.answer(&request, action).await,
-                None => CallReply::unsupported(Some(request.call)),
-            },
-            // The verifier has answered or refused these calls.
-            CallStrategy::Local(_) | CallStrategy::Session | CallStrategy::Gone => {
-                CallReply::unsupported(Some(request.call))
-            }
+        match self.cells.get(request.cell) {
+            Some(cell) => cell.answer(request).await,
+            None => CallReply::unavailable_to(request.call),
         }
     }
 }
@@ -307,7 +175,7 @@ impl RequestHandler for RequestRouter {
 
     /// Answers joins of known meetings.
     fn answer_at_once(&self, request: &Request<Incoming>, received: Instant) -> Option<HttpResponse> {
-        let reply = self.joins.answer_at_once(request)?;
+        let reply = self.join_at_once(request)?;
         Some(self.counted(Some(ApiCall::Join), reply, received))
     }
 

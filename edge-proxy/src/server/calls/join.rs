@@ -10,6 +10,7 @@ use usher_bbb::{
     reply::Refusal,
 };
 use usher_model::{
+    id::TenantId,
     routing::{RouteState, ServerRoute, TenantRoute},
     scope::looks_internal,
 };
@@ -25,7 +26,7 @@ use crate::{
     server::{
         fleet::meeting_locator::{MeetingLocation, MeetingLocator},
         reply::{CallReply, join_refused},
-        request::{CallHead, VerifiedRequest},
+        request::{CallHead, RequestTenant, VerifiedRequest},
     },
 };
 
@@ -38,14 +39,32 @@ pub(in crate::server) struct JoinCalls {
 }
 
 impl JoinCalls {
-    /// Answers a join that the table alone decides; `None` for any other request, and for a meeting that
-    /// the table does not know or not as reachable.
-    pub(in crate::server) fn answer_at_once<B>(&self, request: &Request<B>) -> Option<CallReply> {
-        let head = CallHead::read(request.method(), request.uri(), request.headers())
-            .filter(|head| head.call() == ApiCall::Join)?;
+    /// Reads the head of a join; `None` for any other request.
+    pub(in crate::server) fn head<B>(request: &Request<B>) -> Option<CallHead<'_>> {
+        CallHead::read(request.method(), request.uri(), request.headers())
+            .filter(|head| head.call() == ApiCall::Join)
+    }
+
+    /// Answers a join that the table alone decides; `None` for a meeting that the table does not know or not
+    /// as reachable.
+    pub(in crate::server) fn answer_at_once(&self, head: &CallHead<'_>) -> Option<CallReply> {
         let table = self.current.load();
         let tenants = table.as_ref()?.tenants();
-        let tenant = head.tenant(&tenants)?;
+        self.answer_known(head, head.tenant(&tenants)?)
+    }
+
+    /// Answers a join of a tenant that only this cell has, if the table alone decides it.
+    pub(in crate::server) fn answer_tenants(
+        &self,
+        head: &CallHead<'_>,
+        tenant: &TenantId,
+    ) -> Option<CallReply> {
+        let table = self.current.load();
+        let tenants = table.as_ref()?.tenants();
+        self.answer_known(head, RequestTenant::of(tenants.by_id(tenant.as_str())?)?)
+    }
+
+    fn answer_known(&self, head: &CallHead<'_>, tenant: RequestTenant<'_>) -> Option<CallReply> {
         let signed = match head.signed(tenant, head.query(), None) {
             Ok(signed) => signed.into_url_safe(),
             Err(refusal) => return Some(*refusal),

@@ -59,6 +59,11 @@ impl CallbackReceiver {
         sealed(path).is_some()
     }
 
+    /// Returns whether a request is a delivery of this cell itself.
+    pub(super) fn is_own_delivery(&self, request: &Request<Body>) -> bool {
+        self.addresses.is_own_delivery(request.headers())
+    }
+
     /// Answers a request to an address of callbacks.
     pub(in crate::server) async fn answer(&self, request: Request<Body>) -> HttpResponse {
         let status = match self.take(request).await {

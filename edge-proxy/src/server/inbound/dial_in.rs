@@ -13,7 +13,7 @@ use usher_model::settings::VoiceSettings;
 
 use super::server_answer::count_unread;
 use crate::{
-    control::{current_table::CurrentTable, table::LiveTable},
+    control::{cell_directory::CellDirectory, table::LiveTable},
     core::{
         admission::{ByteBudget, ByteOwner},
         dial_in::{DialInAnswer, DialInCall, DialInPrompt, PATH, document, is_authorized, numbers},
@@ -35,7 +35,7 @@ const FORM_MAX: u64 = 1 << 20;
 pub(in crate::server) struct DialInReceiver {
     password: Secret,
     prompt: DialInPrompt,
-    current: Arc<CurrentTable>,
+    cells: Arc<CellDirectory>,
     form: BodyLimits,
     bytes: ByteBudget,
     metrics: RequestMetrics,
@@ -46,7 +46,7 @@ impl DialInReceiver {
     /// A client may be silent for `silence` while it sends its form.
     pub(in crate::server) fn new(
         settings: &VoiceSettings,
-        current: Arc<CurrentTable>,
+        cells: Arc<CellDirectory>,
         silence: Duration,
         bytes: ByteBudget,
         metrics: RequestMetrics,
@@ -57,7 +57,7 @@ impl DialInReceiver {
         Some(Self {
             password,
             prompt,
-            current,
+            cells,
             form: BodyLimits { largest: FORM_MAX, silence },
             bytes,
             metrics,
@@ -94,12 +94,15 @@ impl DialInReceiver {
                 return ("unreadable", empty(StatusCode::BAD_REQUEST));
             }
         };
-        let Some(table) = self.current.load_full() else {
-            return ("no_table", empty(StatusCode::SERVICE_UNAVAILABLE));
-        };
+        let tables = self.cells.tables();
         let call = DialInCall::read(&String::from_utf8_lossy(&form));
         let pin = call.as_ref().and_then(|call| call.pin.as_deref());
-        let owner = pin.and_then(|pin| owner(&table, pin));
+        let owner = pin.and_then(|pin| owner(&tables, pin));
+        // A number that no table has may be one of a cell whose table was not read.
+        let may_be_elsewhere = tables.len() < self.cells.cells().len() && pin.is_some() && owner.is_none();
+        if tables.is_empty() || may_be_elsewhere {
+            return ("no_table", empty(StatusCode::SERVICE_UNAVAILABLE));
+        }
         let host = owner.as_ref().and_then(|owner| host(&owner.server.url));
         let (label, answer) = match (&call, pin, &owner, &host) {
             (None, ..) => ("not_found", DialInAnswer::NotFound),
@@ -120,9 +123,10 @@ impl DialInReceiver {
     }
 }
 
-/// Returns the meeting that callers reach by a PIN, with its server.
-fn owner(table: &LiveTable, pin: &str) -> Option<MeetingOwner> {
-    numbers(pin).find_map(|bridge| MeetingOwner::by_number(table, bridge))
+/// Returns the meeting that callers reach by a PIN, with its server. The ranges of the cells are disjoint; of two
+/// cells that gave one number away, the first has it.
+fn owner(tables: &[Arc<LiveTable>], pin: &str) -> Option<MeetingOwner> {
+    numbers(pin).find_map(|bridge| tables.iter().find_map(|table| MeetingOwner::by_number(table, bridge)))
 }
 
 /// Returns the host of a server's URL, in the form that a SIP address needs.

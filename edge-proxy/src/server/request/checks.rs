@@ -73,6 +73,13 @@ pub(in crate::server) struct RequestTenant<'t> {
     pub(in crate::server) route: &'t Arc<TenantRoute>,
 }
 
+impl<'t> RequestTenant<'t> {
+    /// Returns the tenant of a slot, unless it was removed.
+    pub(in crate::server) fn of(slot: &'t TenantSlot) -> Option<Self> {
+        Some(Self { slot, route: slot.route.as_ref()? })
+    }
+}
+
 /// Parameters with a valid checksum, without the checksum.
 #[derive(Debug)]
 pub(in crate::server) struct SignedParameters<'a> {
@@ -103,10 +110,20 @@ impl<'r> CallHead<'r> {
         limits::parsed(self.uri.query().unwrap_or_default())
     }
 
+    /// Returns the tenant that the path names.
+    pub(in crate::server) fn path_tenant(&self) -> Option<&'r str> {
+        self.target.tenant
+    }
+
+    /// Returns the host of the request, in the form in which tenants are looked up.
+    pub(in crate::server) fn host(&self) -> Option<String> {
+        let authority = self.uri.authority().map(http::uri::Authority::as_str);
+        authority.or_else(|| self.headers.get(header::HOST)?.to_str().ok()).map(host_name)
+    }
+
     /// Returns the tenant of the request: by path, by host, else `default`; `None` if it does not exist.
     pub(in crate::server) fn tenant<'t>(&self, tenants: &'t TenantView<'_>) -> Option<RequestTenant<'t>> {
-        let slot = self.tenant_slot(tenants)?;
-        Some(RequestTenant { slot, route: slot.route.as_ref()? })
+        RequestTenant::of(self.tenant_slot(tenants)?)
     }
 
     fn tenant_slot<'t>(&self, tenants: &'t TenantView<'_>) -> Option<&'t TenantSlot> {
@@ -114,12 +131,10 @@ impl<'r> CallHead<'r> {
             return tenants.by_id(name);
         }
         // Most fleets have no tenant with a host: then the host need not be read.
-        if tenants.has_hosts() {
-            let authority = self.uri.authority().map(http::uri::Authority::as_str);
-            let host = authority.or_else(|| self.headers.get(header::HOST)?.to_str().ok());
-            if let Some(slot) = host.and_then(|host| tenants.by_host(&host_name(host))) {
-                return Some(slot);
-            }
+        if tenants.has_hosts()
+            && let Some(slot) = self.host().and_then(|host| tenants.by_host(&host))
+        {
+            return Some(slot);
         }
         tenants.by_id(TenantId::DEFAULT)
     }

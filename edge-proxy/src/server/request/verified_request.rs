@@ -27,6 +27,8 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::server) struct VerifiedRequest {
     pub(in crate::server) call: ApiCall,
+    /// The cell of the tenant, by its place in the configuration.
+    pub(in crate::server) cell: usize,
     pub(in crate::server) tenant: TenantId,
     /// The table by which the request was verified. It is changed in place by deltas.
     pub(in crate::server) table: Arc<LiveTable>,

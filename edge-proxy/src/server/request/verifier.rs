@@ -12,11 +12,12 @@ use usher_bbb::{
 use usher_model::id::MeetingId;
 
 use super::{
-    checks::{CallHead, RequestTenant, named_call},
+    checks::{CallHead, named_call},
+    tenant_search::{LocatedTenant, find_tenant},
     verified_request::VerifiedRequest,
 };
 use crate::{
-    control::{current_table::CurrentTable, table::LiveTable},
+    control::cell_directory::CellDirectory,
     core::{
         admission::{ByteBudget, ByteHolder, ByteOwner},
         document_body::DocumentBody,
@@ -34,14 +35,11 @@ use crate::{
     },
 };
 
-/// Longest wait of a request for the edge's first table (S16).
-const FIRST_TABLE: Duration = Duration::from_secs(2);
-
 /// Verifies requests by the routing table.
 #[derive(Debug)]
 pub(in crate::server) struct RequestVerifier {
-    /// The routing table.
-    pub(in crate::server) current: Arc<CurrentTable>,
+    /// The cells, with their routing tables.
+    pub(in crate::server) cells: Arc<CellDirectory>,
     /// The budget of calls under way.
     pub(in crate::server) budget: TenantBudget,
     /// The budget of bytes in memory.
@@ -82,28 +80,26 @@ impl RequestVerifier {
         if call.strategy() == CallStrategy::Local(LocalAnswer::Version) {
             return Err(version(&parts));
         }
-        let Some(table) = self.table().await else { return Err(Box::new(CallReply::unavailable_to(call))) };
-        // The tenants are a guard of the table's, which must not be held while the body is awaited.
-        let found = head.tenant(&table.tenants()).map(|found| (found.slot.clone(), Arc::clone(found.route)));
-        let Some((slot, route)) = found else { return Err(head.unknown_tenant()) };
+        let found = find_tenant(&self.cells, &head).await?;
+        let tenant = &found.route.id;
         let mut body = Some(body);
         // The parts of a text track are its file, which goes to a server as it is.
         let is_form = kind == Some(BodyKind::Form)
             || (kind == Some(BodyKind::Multipart) && call != ApiCall::PutRecordingTextTrack);
         let query = head.query();
-        let mut form_bytes = self.bytes.holder(ByteOwner::Claimed(route.id.clone()));
-        let mut document_bytes = self.bytes.holder(ByteOwner::Tenant(route.id.clone()));
+        let mut form_bytes = self.bytes.holder(ByteOwner::Claimed(tenant.clone()));
+        let mut document_bytes = self.bytes.holder(ByteOwner::Tenant(tenant.clone()));
         // Beside signed parameters in the query, those of a body do not count.
         let form = match body.take_if(|_| is_form && query.is_bare()) {
             Some(body) => Some(self.read_form(call, &parts, body, &mut form_bytes).await?),
             None => None,
         };
-        let tenant = RequestTenant { slot: &slot, route: &route };
-        let signed = head.signed(tenant, query, form.map(limits::parsed))?.into_url_safe();
+        let signed = head.signed(found.tenant(), query, form.map(limits::parsed));
+        let signed = signed.map_err(|refusal| found.judged(call, refusal))?.into_url_safe();
         let meeting = signed.meeting_id()?.map(|id| MeetingId::parse(&id)).transpose();
         let meeting = meeting.map_err(|_| refused(call, &Refusal::MEETING_ID_LENGTH))?;
         // Only now: a share that anybody could take in a tenant's name would be none.
-        let share = self.budget.admit(call, &route, table.tenants().len());
+        let share = self.budget.admit(call, &found.route, self.cells.tenants());
         let share = share.map_err(|reason| Box::new(CallReply::shed(call, reason)))?;
         let is_upload = kind == Some(BodyKind::Xml) || call == ApiCall::PutRecordingTextTrack;
         let check = (kind == Some(BodyKind::Xml)).then(DocumentBody::default);
@@ -117,9 +113,12 @@ impl RequestVerifier {
         };
         let parameters = signed.into_list();
         let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+        let found = found.at_meeting(&self.cells, meeting.as_ref());
+        let LocatedTenant { cell, table, slot, route, .. } = found;
         let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
         Ok(VerifiedRequest {
             call,
+            cell,
             tenant,
             table,
             route,
@@ -132,14 +131,6 @@ impl RequestVerifier {
             _share: share,
             _bytes: [form_bytes, document_bytes],
         })
-    }
-
-    /// Returns the table. An edge that was just started has its first one in a moment.
-    async fn table(&self) -> Option<Arc<LiveTable>> {
-        if self.current.revision().is_none() {
-            let _ = tokio::time::timeout(FIRST_TABLE, self.current.ready()).await;
-        }
-        self.current.load_full()
     }
 
     /// Reads the parameters in a body, as a form holds them.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 use usher_bbb::{
@@ -27,7 +27,12 @@ use usher_runtime::tasks::TaskGroup;
 use super::*;
 use crate::{
     control::{
-        meeting_lookups::MeetingLookups, placement::PlacementClient, planes::ControlPlanes, table::LiveTable,
+        cell_directory::{CellDirectory, FollowedCell},
+        current_table::CurrentTable,
+        meeting_lookups::MeetingLookups,
+        placement::PlacementClient,
+        planes::ControlPlanes,
+        table::LiveTable,
     },
     core::admission::ByteBudget,
     server::{
@@ -115,7 +120,10 @@ impl BothWays {
         });
         Arc::new(Self {
             verifier: RequestVerifier {
-                current: Arc::clone(&current),
+                cells: Arc::new(CellDirectory::new(
+                    vec![FollowedCell { name: None, current: Arc::clone(&current) }],
+                    Gauge::default(),
+                )),
                 budget: TenantBudget::new(0),
                 bytes: ByteBudget::new(0),
                 bodies: BodyLimits { largest: 1 << 10, silence: Duration::from_secs(5) },
@@ -136,7 +144,7 @@ impl BothWays {
 
     /// Returns the answers in both ways, as text; `None` if the table alone does not decide.
     async fn answers(&self, request: Request<Incoming>) -> Option<[String; 2]> {
-        let at_once = self.joins.answer_at_once(&request)?;
+        let at_once = self.joins.answer_at_once(&JoinCalls::head(&request)?)?;
         let waited = match self.verifier.verify(request).await {
             Ok(request) => self.joins.answer(&request).await,
             Err(reply) => *reply,
