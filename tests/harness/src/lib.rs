@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod application;
 pub mod balancer;
+pub mod cells;
 pub mod certificates;
 pub mod client;
 pub mod cluster;

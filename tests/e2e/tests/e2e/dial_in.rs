@@ -11,10 +11,10 @@ use usher_harness::{
 };
 use usher_proto::v1;
 
-const PASSWORD: &str = "a telephone system's password";
+pub(crate) const PASSWORD: &str = "a telephone system's password";
 
 /// Adds a tenant whose secret is its name.
-async fn add_tenant(admin: &TestAdmin, id: &str, first: u32, last: u32) -> Result<()> {
+pub(crate) async fn add_tenant(admin: &TestAdmin, id: &str, first: u32, last: u32) -> Result<()> {
     let voice_bridges = Some(v1::VoiceRange { first, last });
     let policy = v1::TenantPolicy { voice_bridges, ..Default::default() };
     let tenant = v1::Tenant { secrets: vec![id.to_owned()], policy: Some(policy), ..Default::default() };
@@ -82,7 +82,7 @@ async fn route(
 }
 
 /// Checks that a caller with this number reaches that meeting on that host.
-async fn leads_to(edge: &RunningProgram, number: u32, room: &str, host: &str) -> Result<()> {
+pub(crate) async fn leads_to(edge: &RunningProgram, number: u32, room: &str, host: &str) -> Result<()> {
     wait::until("a caller to be connected", || async {
         let route = route(edge, PASSWORD, &number.to_string()).await?;
         let route = route.map_err(|status| anyhow::anyhow!("{status}"))?;

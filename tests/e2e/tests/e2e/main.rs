@@ -7,6 +7,7 @@ mod backup;
 mod breakouts;
 mod callbacks;
 mod calls;
+mod cells;
 mod clients;
 mod clock;
 mod configuration;
