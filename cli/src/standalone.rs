@@ -74,6 +74,10 @@ impl StandaloneUsher {
     /// # Errors
     /// A part cannot start or ends during the start; the parts that run are stopped.
     pub async fn start(settings: &Settings, servers: &[ServerSpec]) -> Result<Self, CommandFailure> {
+        if !settings.edge.cells.is_empty() {
+            let fault = "edge.cells is set; `usher standalone` is one cell with its own edge, so remove it";
+            return Err(CommandFailure::Usage(fault.into()));
+        }
         descriptors::raise_limit();
         let (tasks, ops) = (TaskGroup::new(), OpsHandle::new());
         let starting = Self::assemble(settings, servers, &tasks, &ops);
@@ -177,6 +181,14 @@ mod tests {
             addresses.to_string(),
             "ready api=http://127.0.0.1:8080/bigbluebutton/api/ listen=127.0.0.1:8080 control=127.0.0.1:9090 ops=127.0.0.1:9091"
         );
+    }
+
+    #[tokio::test]
+    async fn the_one_cell_of_a_process_is_not_made_one_of_several() {
+        let mut settings = Settings::default();
+        settings.edge.cells = vec![usher_model::settings::CellSettings::default()];
+        let refused = StandaloneUsher::start(&settings, &[]).await;
+        assert!(matches!(refused, Err(CommandFailure::Usage(fault)) if fault.contains("edge.cells")));
     }
 
     #[test]
