@@ -20,4 +20,5 @@ pub mod resign;
 pub mod route;
 pub mod rules;
 pub mod server_refusal;
+pub mod tenant_holders;
 pub mod validate;

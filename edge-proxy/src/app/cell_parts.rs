@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use prometheus_client::metrics::counter::Counter;
+use usher_bbb::secret::Secret;
 use usher_model::{
     id::{CellName, EdgeId, IdError},
     settings::{CellSettings, Settings},
@@ -65,8 +66,7 @@ impl CellParts {
 
     fn of_named(settings: &Settings, cell: &CellSettings) -> Result<Self, CellError> {
         let name = CellName::parse(&cell.name)?;
-        let token = cell.token.as_ref().or(settings.admin.token.as_ref());
-        let planes = ControlPlanes::new(&cell.control_plane, token)?;
+        let planes = ControlPlanes::new(&cell.control_plane, token(settings, cell))?;
         let file = settings.edge.last_good.as_ref();
         let file = file.map(|path| LastGoodFile::of_cell(path, &name, &cell.control_plane));
         Ok(Self::new(Some(name), planes, file))
@@ -136,5 +136,25 @@ impl CellParts {
             from_disk: self.from_disk,
         };
         tasks.spawn("subscriber", |stop| subscriber.run(stop));
+    }
+}
+
+/// Returns the token for the control port of a cell.
+fn token<'s>(settings: &'s Settings, cell: &'s CellSettings) -> Option<&'s Secret> {
+    cell.token.as_ref().or(settings.admin.token.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_its_own_token_or_that_of_the_edge() {
+        let mut settings = Settings::default();
+        let own = CellSettings { token: Some(Secret::new("own")), ..CellSettings::default() };
+        assert_eq!(token(&settings, &CellSettings::default()), None);
+        settings.admin.token = Some(Secret::new("edge"));
+        assert_eq!(token(&settings, &own), Some(&Secret::new("own")));
+        assert_eq!(token(&settings, &CellSettings::default()), Some(&Secret::new("edge")));
     }
 }

@@ -20,6 +20,9 @@ use crate::core::{
     cell_routes::{CellRoutes, ClaimConflict},
 };
 
+/// The rest after the index was made, as a multiple of the time that it took: an import of many tenants changes the
+/// tables all the time.
+const REST: u32 = 10;
 /// The largest number of conflicts that one log line names.
 const NAMED_CONFLICTS: usize = 10;
 
@@ -141,10 +144,15 @@ impl CellDirectory {
         let mut ways: Vec<_> = self.cells.iter().map(|cell| cell.current.follow_ways()).collect();
         loop {
             // The receivers were made before the index is, so that no change is missed.
-            self.index();
-            let next = select_all(ways.iter_mut().map(|ways| Box::pin(ways.changed())));
+            let (begun, directory) = (Instant::now(), Arc::clone(&self));
+            tokio::task::spawn_blocking(move || directory.index()).await?;
+            let pause = begun.elapsed() * REST;
+            let next = async {
+                tokio::time::sleep(pause).await;
+                select_all(ways.iter_mut().map(|ways| Box::pin(ways.changed()))).await.0
+            };
             tokio::select! {
-                (changed, ..) = next => changed?,
+                changed = next => changed?,
                 () = stop.cancelled() => return Ok(()),
             }
         }
@@ -157,11 +165,10 @@ impl CellDirectory {
         }
         let claims = self.cells.iter().map(|cell| Some(cell.current.load().as_ref()?.claims()));
         let routes = CellRoutes::new(&claims.collect::<Vec<_>>());
+        self.conflicts.set(i64::try_from(routes.conflicts().len()).unwrap_or(i64::MAX));
         let before = self.routes.swap(Arc::new(routes));
         self.changed.send_replace(());
-        let now = self.routes();
-        self.conflicts.set(i64::try_from(now.conflicts().len()).unwrap_or(i64::MAX));
-        self.report(&before, &now);
+        self.report(&before, &self.routes());
     }
 
     /// Logs conflicts when they begin and when the last one has ended.
@@ -189,4 +196,80 @@ impl CellDirectory {
 
 fn count_named(conflicts: usize) -> usize {
     conflicts.min(NAMED_CONFLICTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_bbb::secret::Secret;
+    use usher_model::{
+        id::TenantId,
+        revision::Revision,
+        routing::{RoutingDelta, TenantRoute},
+    };
+    use usher_runtime::tasks::TaskGroup;
+
+    use super::*;
+    use crate::core::cell_routes::CellChoice;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn cell(name: &str) -> FollowedCell {
+        FollowedCell { name: Some(CellName::parse(name).expect("is a name")), current: Arc::default() }
+    }
+
+    fn revision(seq: u64) -> Revision {
+        Revision::new(1, seq)
+    }
+
+    /// Sets a tenant of a cell that is at revision `seq`.
+    fn set(cell: &FollowedCell, seq: u64, tenant: &str) {
+        let id = TenantId::parse(tenant).expect("is an id");
+        let mut delta = RoutingDelta::new(revision(seq), revision(seq + 1));
+        let route = TenantRoute { secrets: vec![Secret::new("s")], ..TenantRoute::new(id.clone()) };
+        delta.tenants.insert(id, Some(route));
+        cell.current.apply(&delta).expect("follows");
+    }
+
+    async fn until(directory: &CellDirectory, holds: impl Fn(&CellRoutes) -> bool) {
+        let mut changed = directory.changed.subscribe();
+        let held = changed.wait_for(|()| holds(&directory.routes()));
+        tokio::time::timeout(PATIENCE, held).await.expect("in time").expect("the directory lives");
+    }
+
+    #[tokio::test]
+    async fn the_index_follows_every_table_and_shows_conflicts() {
+        let (north, south, conflicts) = (cell("north"), cell("south"), Gauge::default());
+        let directory = Arc::new(CellDirectory::new(vec![north.clone(), south.clone()], conflicts.clone()));
+        let tasks = TaskGroup::new();
+        let running = Arc::clone(&directory);
+        tasks.spawn("index", |stop| running.run(stop));
+        assert!(directory.ready().is_err_and(|reason| reason.contains("north, south")));
+        north.current.replace(LiveTable::empty(revision(1)));
+        set(&north, 1, "a");
+        until(&directory, |routes| matches!(routes.choose(Some("a"), None), CellChoice::Claimed { .. }))
+            .await;
+        assert_eq!(directory.routes().choose(Some("b"), None), CellChoice::Unread);
+        assert!(directory.ready().is_err_and(|reason| reason.ends_with("south")));
+        south.current.replace(LiveTable::empty(revision(5)));
+        set(&south, 5, "b");
+        until(&directory, |routes| routes.len() == 2 && !routes.has_unread()).await;
+        directory.all_read(PATIENCE).await;
+        assert_eq!(directory.ready(), Ok(()));
+        assert_eq!((directory.tenants(), conflicts.get()), (2, 0));
+        set(&north, 2, "b");
+        until(&directory, |routes| routes.conflicts().len() == 1).await;
+        assert_eq!(conflicts.get(), 1);
+        tasks.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edge_is_ready_after_a_while_with_the_tables_that_it_has() {
+        let (north, south) = (cell("north"), cell("south"));
+        let directory = CellDirectory::new(vec![north, south.clone()], Gauge::default());
+        south.current.replace(LiveTable::empty(revision(1)));
+        assert!(directory.ready().is_err());
+        directory.until_ready().await;
+        assert_eq!(directory.started.elapsed(), ALL_CELLS_WITHIN);
+        assert_eq!(directory.ready(), Ok(()));
+    }
 }

@@ -14,7 +14,10 @@ use crate::{
         cell_directory::CellDirectory,
         table::{LiveTable, TenantSlot},
     },
-    core::cell_routes::CellChoice,
+    core::{
+        cell_routes::CellChoice,
+        tenant_holders::{TenantHolding, answering},
+    },
     metrics::RequestOutcome,
     server::reply::CallReply,
 };
@@ -53,18 +56,15 @@ pub(in crate::server) async fn find_tenant(
     cells: &CellDirectory,
     head: &CallHead<'_>,
 ) -> Result<LocatedTenant, Box<CallReply>> {
-    let look = match look(cells, head) {
-        TenantLook::Found(found) if found.certain => return Ok(found),
-        TenantLook::Unknown => TenantLook::Unknown,
-        TenantLook::Found(_) | TenantLook::Unread => {
-            match cells.only() {
-                Some(current) => drop(tokio::time::timeout(FIRST_TABLE, current.ready()).await),
-                None => cells.all_read(FIRST_TABLE).await,
-            }
-            self::look(cells, head)
+    let mut found = look(cells, head);
+    if matches!(found, TenantLook::Unread) {
+        match cells.only() {
+            Some(current) => drop(tokio::time::timeout(FIRST_TABLE, current.ready()).await),
+            None => cells.all_read(FIRST_TABLE).await,
         }
-    };
-    match look {
+        found = look(cells, head);
+    }
+    match found {
         TenantLook::Found(found) => Ok(found),
         TenantLook::Unread => Err(Box::new(CallReply::unavailable_to(head.call()))),
         TenantLook::Unknown => Err(head.unknown_tenant()),
@@ -131,16 +131,40 @@ impl LocatedTenant {
         Box::new(CallReply::unavailable_to(call))
     }
 
-    /// Returns the tenant in the cell that has the meeting, else in its owner. Where several cells have the
-    /// tenant, because it moves or by mistake, a meeting that runs stays where it is, so that no class is split.
-    pub(super) fn at_meeting(self, cells: &CellDirectory, meeting: Option<&MeetingId>) -> Self {
-        let Some(meeting) = meeting else { return self };
-        let holders = self.claimed.iter().filter_map(|cell| in_cell(cells, *cell, &self.route.id));
-        let has = |slot: &TenantSlot| slot.meetings.find(meeting.as_str(), |_| ()).is_some();
-        let at = holders.into_iter().find(|(_, _, slot, _)| has(slot));
-        match at {
-            Some((cell, table, slot, route)) => Self { cell, table, slot, route, ..self },
-            None => self,
+    /// Returns the tenant in the cell that answers the call.
+    ///
+    /// # Errors
+    /// Returns the retryable refusal if several cells have the tenant and none of them knows the answer alone.
+    pub(super) fn answering(
+        self,
+        cells: &CellDirectory,
+        call: ApiCall,
+        meeting: Option<&MeetingId>,
+    ) -> Result<Self, Box<CallReply>> {
+        if self.claimed.is_empty() {
+            return Ok(self);
         }
+        let mut holders: Vec<_> =
+            self.claimed.iter().filter_map(|cell| in_cell(cells, *cell, &self.route.id)).collect();
+        let holding = |slot: &TenantSlot| TenantHolding {
+            has_meeting: meeting.is_some_and(|id| has_meeting(slot, call, id)),
+            has_any: !slot.meetings.is_empty(),
+        };
+        let holdings: Vec<_> = holders.iter().map(|(_, _, slot, _)| holding(slot)).collect();
+        let Some(index) = answering(call.strategy(), &holdings) else {
+            return Err(Box::new(CallReply::unavailable_to(call)));
+        };
+        if index >= holders.len() {
+            return Ok(self); // the tenant was removed everywhere since it was found
+        }
+        let (cell, table, slot, route) = holders.swap_remove(index);
+        Ok(Self { cell, table, slot, route, ..self })
     }
+}
+
+/// Returns whether the table has the meeting. A create takes the id literally: the internal id of another meeting
+/// is the name of a new one.
+fn has_meeting(slot: &TenantSlot, call: ApiCall, id: &MeetingId) -> bool {
+    let is_it = slot.meetings.find(id.as_str(), |found| call != ApiCall::Create || found.name == id.as_str());
+    is_it == Some(true)
 }

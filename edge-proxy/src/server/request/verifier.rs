@@ -113,7 +113,7 @@ impl RequestVerifier {
         };
         let parameters = signed.into_list();
         let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
-        let found = found.at_meeting(&self.cells, meeting.as_ref());
+        let found = found.answering(&self.cells, call, meeting.as_ref())?;
         let LocatedTenant { cell, table, slot, route, .. } = found;
         let (tenant, meetings) = (route.id.clone(), Arc::clone(&slot.meetings));
         Ok(VerifiedRequest {
