@@ -3,7 +3,8 @@
 //! [`fleet`] is the fold of the store's history, and every module below reads it: [`health`] judges
 //! polls, [`placement`] chooses servers by [`load`], [`lifecycle`] and [`reconcile`] turn requests and
 //! polls into guarded [`plan`]s, [`history`] serves the routing streams, [`lease`] gives the times to
-//! lead, [`poll_schedule`] the times to poll, and [`member_choice`] the member of the store to call. Time comes in as [`now::Now`].
+//! lead, [`poll_schedule`] the times to poll, [`poll_duty`] the end of a leadership without polls, and
+//! [`member_choice`] the member of the store to call. Time comes in as [`now::Now`].
 
 pub(in crate::core) mod draft;
 pub mod drift;
@@ -21,6 +22,7 @@ pub mod persisted_age;
 pub mod placement;
 pub mod plan;
 pub mod policy;
+pub mod poll_duty;
 pub mod poll_schedule;
 pub mod reconcile;
 pub mod seal;

@@ -12,7 +12,7 @@ use usher_runtime::{clock::WallClock, tasks::TaskGroup};
 
 use self::first_tenant::FirstTenant;
 use crate::{
-    core::policy::Policy,
+    core::{policy::Policy, poll_duty},
     ops::{alarms::RaisedAlarms, metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{BbbServers, Store},
     store::{codec::StoreCodec, committer::GroupCommitter},
@@ -23,10 +23,12 @@ use crate::{
         leader::LeaderTask,
         leadership::Leadership,
         placer::{MeetingPlacer, MeetingResolver},
+        poll_duties::PollDuties,
         poll_requests::PollRequests,
         poller::{PollOnce, PollerSupervisor, RunningPollers, SampleReconciler},
         revision_reader::RevisionReader,
         sweeper::FleetSweeper,
+        term_observer::TermObserver,
         upkeep::{SpaceFigures, StoreUpkeep},
         writer::PlanWriter,
     },
@@ -112,12 +114,14 @@ impl Engine {
             tasks.clone(),
             (settings.meetings.call_timeout, interval),
         );
+        let duties = PollDuties::new(fleet.clone(), poll_duty::limit(interval, settings.store.timeout));
         let poll_once = PollOnce::new(
             servers,
             writer.clone(),
             leadership.clone(),
             reconciler,
             metrics.clone(),
+            duties.clone(),
             settings.store.timeout,
         );
         let follower = FleetFollower::new(
@@ -127,8 +131,21 @@ impl Engine {
             metrics.clone(),
             watchdog.clone(),
         );
-        let leader =
-            LeaderTask::new(store.clone(), replica, settings.leader.ttl, leadership.clone(), metrics.clone());
+        let leader = LeaderTask::new(
+            store.clone(),
+            replica,
+            settings.leader.ttl,
+            leadership.clone(),
+            duties,
+            metrics.clone(),
+        );
+        let observer = TermObserver::new(
+            store.clone(),
+            fleet.clone(),
+            leadership.clone(),
+            interval,
+            settings.store.timeout,
+        );
         let poller = PollerSupervisor::new(
             Arc::new(poll_once),
             fleet.clone(),
@@ -160,6 +177,7 @@ impl Engine {
         let asks = poll_requests.clone();
         tasks.spawn("follower", |stop| follower.run(stop));
         tasks.spawn("leader", |stop| leader.run(stop));
+        tasks.spawn("leadership", |stop| observer.run(stop));
         tasks.spawn("poller", |stop| poller.run(stop));
         tasks.spawn("poll asks", |stop| asks.run(stop));
         tasks.spawn("sweeper", |stop| sweeper.run(stop));

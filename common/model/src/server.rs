@@ -91,13 +91,8 @@ pub struct ServerSample {
     pub meetings: Vec<SampledMeeting>,
     /// BBB version in the answer, or empty.
     pub bbb_version: String,
-}
-
-/// The watermark that a successful poll writes if its content equals the stored [`ServerSample`] (ADR 20).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SampleFreshness {
-    /// Store revision that was applied when the poll was sent: its watermark.
-    pub watermark: u64,
+    /// Term of the leader that wrote the sample: the revision that created its election key (ADR 34).
+    pub term: u64,
 }
 
 /// One meeting in a [`ServerSample`].

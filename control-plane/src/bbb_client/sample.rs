@@ -27,7 +27,7 @@ pub(super) fn read(
     };
     let clock = millis(date.unwrap_or(now));
     let meetings = listed.iter().map(|meeting| sampled(meeting, clock)).collect::<Result<_, _>>()?;
-    Ok(ServerSample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new() })
+    Ok(ServerSample { watermark, taken_at_ms: millis(now), meetings, bbb_version: String::new(), term: 0 })
 }
 
 /// A meeting without an internal id makes the whole list unusable: it could not be told from one

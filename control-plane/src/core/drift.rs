@@ -1,16 +1,20 @@
-//! The decision whether a poll is written in full or by its watermark alone (ADR 20). A sample of fifty
-//! meetings takes kilobytes of the store's history, and most polls equal the poll before. The sample is
-//! written for the differences in this table, and only the watermark without one of them.
+//! The decision whether a poll is written (ADR 20, ADR 34). A sample of fifty meetings takes kilobytes
+//! of the store's history, and most polls equal the poll before. A sample is written for the
+//! differences in this table; without one of them the poll writes no value.
 //!
-//! | difference from the stored sample | written | reason |
-//! |---|---|---|
-//! | no sample of this epoch is stored | sample | `fleet.knows`: the server was queried in this epoch |
-//! | a meeting began or ended, a fixed property of a meeting, the server's version | sample | records, zombies, voice bridges and breakout rooms are judged by it |
-//! | load, by more than a third of the load of a new meeting and more than 2 % | sample | placement compares servers by it |
-//! | users of a tenant with a limit, by more than one and more than 2 % | sample | edges enforce the limit by it |
-//! | users of a meeting, by less than that, for twelve polling intervals | sample | operators look at the figures |
-//! | ages, the order, users by less than that | watermark | it ends reservations and carries the age of the sample |
-//! | no difference | watermark | as above |
+//! | difference from the stored sample | reason |
+//! |---|---|
+//! | no sample of this epoch is stored | `fleet.knows`: the server was queried in this epoch |
+//! | another leader wrote it | the other replicas take a sample as fresh only from the present leader |
+//! | the entry of the server was changed after its poll | a cordoned server is disabled only by a later poll, and the other replicas take no earlier sample as fresh |
+//! | a reservation that this poll ends | placement on every replica counts it until then (F9, F11) |
+//! | a meeting began or ended, a fixed property of a meeting, the server's version | records, zombies, voice bridges and breakout rooms are judged by it |
+//! | load, by more than a third of the load of a new meeting and more than 2 % | placement compares servers by it |
+//! | users of a tenant with a limit, by more than one and more than 2 % | edges enforce the limit by it |
+//! | users of a meeting, by less than that, for twelve polling intervals | operators look at the figures |
+//!
+//! The first four differences are as many as epochs, leaderships, changes of entries and creates; none
+//! of them recurs poll by poll.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +38,12 @@ const SHARE: u64 = 50;
 pub enum SampleDifference {
     /// No sample of this epoch is stored.
     First,
+    /// Another leader wrote the stored sample.
+    Term,
+    /// The entry of the server was changed after the poll of the stored sample was sent.
+    Entry,
+    /// The poll shows that a record without a listed meeting reserves no users any more.
+    Reservation,
     /// A meeting began, ended or was replaced, or the server has another version.
     Meetings,
     /// The stored load would mislead placement.
@@ -44,7 +54,7 @@ pub enum SampleDifference {
     Lasting,
 }
 
-/// Returns the reason to write a poll's sample; `None` if its watermark is enough.
+/// Returns the reason to write a poll's sample; `None` if the stored one is as good.
 pub fn difference(
     fleet: &Fleet,
     server: &FleetServer,
@@ -52,6 +62,15 @@ pub fn difference(
     now: Instant,
 ) -> Option<SampleDifference> {
     let Some(stored) = fleet.sample_of_epoch(server) else { return Some(SampleDifference::First) };
+    if stored.term != fresh.term {
+        return Some(SampleDifference::Term);
+    }
+    if stored.watermark < server.stored.modified {
+        return Some(SampleDifference::Entry);
+    }
+    if fleet.ends_reservation(server, fresh.watermark) {
+        return Some(SampleDifference::Reservation);
+    }
     if stored.bbb_version != fresh.bbb_version || fixed(stored) != fixed(fresh) {
         return Some(SampleDifference::Meetings);
     }

@@ -11,6 +11,7 @@ mod alias_index;
 mod aliases;
 mod candidate_changes;
 mod candidates;
+mod confirmed;
 mod ended_instances;
 mod instance_stem;
 mod instances;
@@ -48,7 +49,7 @@ use usher_model::{
     meeting::MeetingKey,
     revision::Revision,
     routing::{RoutingDelta, RoutingTable, TenantRoute},
-    server::{HealthRecord, SampleFreshness, ServerSample},
+    server::{HealthRecord, ServerSample},
 };
 
 use self::{
@@ -98,12 +99,11 @@ pub struct Fleet {
 struct ServerlessHealth {
     health: Option<Stored<HealthRecord>>,
     sample: Option<Stored<ServerSample>>,
-    freshness: Option<Stored<SampleFreshness>>,
 }
 
 impl ServerlessHealth {
     fn is_empty(&self) -> bool {
-        self.health.is_none() && self.sample.is_none() && self.freshness.is_none()
+        self.health.is_none() && self.sample.is_none()
     }
 }
 
@@ -237,13 +237,6 @@ impl Fleet {
                 }
                 touched.sampled.insert(id);
             }
-            FleetEvent::Freshness(id, stored) => {
-                match self.servers.get_mut(&id) {
-                    Some(server) => server.set_freshness(stored, now),
-                    None => self.serverless.entry(id.clone()).or_default().freshness = stored,
-                }
-                touched.sampled.insert(id);
-            }
             FleetEvent::Tenant(id, stored) => {
                 for host in stored.iter().flat_map(|stored| &stored.value.hosts) {
                     self.hosts.entry(host.clone()).or_default().insert(id.clone());
@@ -303,16 +296,13 @@ impl Fleet {
                 server.asked_before =
                     retained.sample.as_ref().is_some_and(|stored| stored.modified > self.begun);
                 server.set_sample(retained.sample, &self.policy, now);
-                server.set_freshness(retained.freshness, now);
                 self.servers.insert(id.clone(), server);
                 self.recount(id, now);
             }
             (None, Some(_)) => {
-                if let Some(FleetServer { health_record: health, sample, freshness, .. }) =
-                    self.servers.remove(id)
-                {
+                if let Some(FleetServer { health_record: health, sample, .. }) = self.servers.remove(id) {
                     self.aliases.sampled(id, sample.as_ref().map(|stored| &stored.value), None);
-                    self.serverless.insert(id.clone(), ServerlessHealth { health, sample, freshness });
+                    self.serverless.insert(id.clone(), ServerlessHealth { health, sample });
                 }
                 self.recount(id, now);
             }

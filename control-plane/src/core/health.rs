@@ -21,4 +21,4 @@ pub use evidence::{FailureReport, FailureWeight, weigh};
 pub use gray::gray_failures;
 pub use mass_failure::{MassFailureGuard, failing, most_fail};
 pub use passive::PassiveFailureGate;
-pub use plans::{look_ok, poll_failed, poll_ok, report_failure};
+pub use plans::{look_ok, poll_failed, poll_ok, poll_ok_in_full, report_failure};

@@ -5,7 +5,7 @@ use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, Zombie, ZombieKey},
     routing::TenantRoute,
-    server::{HealthRecord, SampleFreshness, Server, ServerSample},
+    server::{HealthRecord, Server, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -31,8 +31,6 @@ pub enum FleetKey {
     Health(ServerId),
     /// `load/ID`
     Sample(ServerId),
-    /// `fresh/ID`
-    Freshness(ServerId),
     /// `tenants/ID`
     Tenant(TenantId),
     /// `meetings/TENANT/ID`
@@ -61,8 +59,6 @@ pub enum PlanWrite {
     Health(ServerId, HealthRecord),
     /// Sets `load/ID`.
     Sample(ServerId, ServerSample),
-    /// Sets `fresh/ID`.
-    Freshness(ServerId, SampleFreshness),
     /// Sets `tenants/ID`.
     Tenant(TenantRoute),
     /// Sets `meetings/TENANT/ID`.
@@ -114,8 +110,6 @@ pub enum FleetEvent {
     Health(ServerId, Option<Stored<HealthRecord>>),
     /// `load/ID`
     Sample(ServerId, Option<Stored<ServerSample>>),
-    /// `fresh/ID`
-    Freshness(ServerId, Option<Stored<SampleFreshness>>),
     /// `tenants/ID`
     Tenant(TenantId, Option<Stored<TenantRoute>>),
     /// `meetings/TENANT/ID`
@@ -133,7 +127,6 @@ impl PlanWrite {
             Self::Server(server) => FleetKey::Server(server.id.clone()),
             Self::Health(id, _) => FleetKey::Health(id.clone()),
             Self::Sample(id, _) => FleetKey::Sample(id.clone()),
-            Self::Freshness(id, _) => FleetKey::Freshness(id.clone()),
             Self::Tenant(tenant) => FleetKey::Tenant(tenant.id.clone()),
             Self::Record(key, _) => FleetKey::Record(key.clone()),
             Self::Zombie(key, _) => FleetKey::Zombie(key.clone()),
@@ -150,7 +143,6 @@ impl FleetEvent {
             Self::Server(id, _) => FleetKey::Server(id.clone()),
             Self::Health(id, _) => FleetKey::Health(id.clone()),
             Self::Sample(id, _) => FleetKey::Sample(id.clone()),
-            Self::Freshness(id, _) => FleetKey::Freshness(id.clone()),
             Self::Tenant(id, _) => FleetKey::Tenant(id.clone()),
             Self::Record(key, _) => FleetKey::Record(key.clone()),
             Self::Zombie(key, _) => FleetKey::Zombie(key.clone()),
@@ -164,7 +156,6 @@ impl FleetEvent {
             Self::Server(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Health(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Sample(_, stored) => stored.as_ref().map(|stored| stored.modified),
-            Self::Freshness(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Tenant(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Record(_, stored) => stored.as_ref().map(|stored| stored.modified),
             Self::Zombie(_, stored) => stored.as_ref().map(|stored| stored.modified),
@@ -178,7 +169,6 @@ impl FleetEvent {
             FleetKey::Server(id) => Self::Server(id, None),
             FleetKey::Health(id) => Self::Health(id, None),
             FleetKey::Sample(id) => Self::Sample(id, None),
-            FleetKey::Freshness(id) => Self::Freshness(id, None),
             FleetKey::Tenant(id) => Self::Tenant(id, None),
             FleetKey::Record(key) => Self::Record(key, None),
             FleetKey::Zombie(key) => Self::Zombie(key, None),

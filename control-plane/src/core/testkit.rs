@@ -94,9 +94,6 @@ fn put(write: &PlanWrite, created: u64, modified: u64) -> FleetEvent {
         PlanWrite::Sample(id, sample) => {
             FleetEvent::Sample(id.clone(), Some(stored(sample, created, modified)))
         }
-        PlanWrite::Freshness(id, fresh) => {
-            FleetEvent::Freshness(id.clone(), Some(stored(fresh, created, modified)))
-        }
         PlanWrite::Tenant(tenant) => {
             FleetEvent::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified)))
         }
@@ -246,7 +243,7 @@ pub(crate) fn record(server: &str, instance: &str) -> MeetingRecord {
 /// A sample that lists old meetings of tenant `default`, each as (meeting, instance).
 pub(crate) fn sample(watermark: u64, meetings: &[(&str, &str)]) -> ServerSample {
     let meetings = meetings.iter().map(|(id, instance)| listed(id, instance)).collect();
-    ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new() }
+    ServerSample { watermark, taken_at_ms: 0, meetings, bbb_version: String::new(), term: 0 }
 }
 
 pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {

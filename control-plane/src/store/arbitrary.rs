@@ -10,7 +10,7 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     request_mark::RequestMark,
     routing::TenantRoute,
-    server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
+    server::{AdminState, HealthRecord, SampledMeeting, Server, ServerSample},
     tenant::{ParameterRule, PresentationDocument, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
@@ -57,7 +57,6 @@ pub(crate) fn key() -> impl Strategy<Value = FleetKey> {
         server_id().prop_map(FleetKey::Server),
         server_id().prop_map(FleetKey::Health),
         server_id().prop_map(FleetKey::Sample),
-        server_id().prop_map(FleetKey::Freshness),
         tenant_id().prop_map(FleetKey::Tenant),
         meeting_key().prop_map(FleetKey::Record),
         zombie_key().prop_map(FleetKey::Zombie),
@@ -142,12 +141,13 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
 }
 
 fn sample() -> impl Strategy<Value = ServerSample> {
-    (any::<u64>(), any::<i64>(), vec(sampled(), 0..4), ".{0,8}").prop_map(
-        |(watermark, taken_at_ms, meetings, bbb_version)| ServerSample {
+    (any::<u64>(), any::<i64>(), vec(sampled(), 0..4), ".{0,8}", any::<u64>()).prop_map(
+        |(watermark, taken_at_ms, meetings, bbb_version, term)| ServerSample {
             watermark,
             taken_at_ms,
             meetings,
             bbb_version,
+            term,
         },
     )
 }
@@ -240,8 +240,6 @@ pub(crate) fn put() -> impl Strategy<Value = PlanWrite> {
         server().prop_map(PlanWrite::Server),
         (server_id(), health()).prop_map(|(id, health)| PlanWrite::Health(id, health)),
         (server_id(), sample()).prop_map(|(id, sample)| PlanWrite::Sample(id, sample)),
-        (server_id(), any::<u64>())
-            .prop_map(|(id, watermark)| PlanWrite::Freshness(id, SampleFreshness { watermark })),
         tenant().prop_map(PlanWrite::Tenant),
         (meeting_key(), record()).prop_map(|(key, record)| PlanWrite::Record(key, record)),
         (zombie_key(), zombie()).prop_map(|(key, zombie)| PlanWrite::Zombie(key, zombie)),

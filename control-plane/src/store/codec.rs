@@ -105,9 +105,6 @@ impl StoreCodec {
             plan::PlanWrite::Sample(id, sample) => {
                 (FleetKey::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
             }
-            plan::PlanWrite::Freshness(id, freshness) => {
-                (FleetKey::Freshness(id.clone()), fleet::freshness_value(*freshness).encode_to_vec())
-            }
             plan::PlanWrite::Tenant(tenant) => {
                 (FleetKey::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
             }
@@ -149,8 +146,7 @@ fn known_fields(key: &FleetKey) -> u32 {
     match key {
         FleetKey::Health(_) => 7,
         FleetKey::Server(_) => 9,
-        FleetKey::Sample(_) => 4,
-        FleetKey::Freshness(_) => 1,
+        FleetKey::Sample(_) => 5,
         FleetKey::Voice(_) => 3,
         FleetKey::Zombie(_) => 5,
         FleetKey::Tenant(_) => 15,
@@ -163,7 +159,6 @@ fn absent(key: &FleetKey) -> FleetEvent {
         FleetKey::Server(id) => FleetEvent::Server(id, None),
         FleetKey::Health(id) => FleetEvent::Health(id, None),
         FleetKey::Sample(id) => FleetEvent::Sample(id, None),
-        FleetKey::Freshness(id) => FleetEvent::Freshness(id, None),
         FleetKey::Tenant(id) => FleetEvent::Tenant(id, None),
         FleetKey::Record(key) => FleetEvent::Record(key, None),
         FleetKey::Zombie(key) => FleetEvent::Zombie(key, None),
@@ -188,10 +183,6 @@ fn read(key: &FleetKey, entry: &StoreEntry) -> Result<FleetEvent, ValueError> {
         FleetKey::Sample(id) => {
             let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
             FleetEvent::Sample(id, Some(stored(sample, entry)))
-        }
-        FleetKey::Freshness(id) => {
-            let freshness = fleet::freshness(pb::FreshnessValue::decode(bytes)?);
-            FleetEvent::Freshness(id, Some(stored(freshness, entry)))
         }
         FleetKey::Tenant(id) => {
             let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);

@@ -25,13 +25,19 @@ pub const HISTORY_KEY: &str = "history/key";
 /// from Usher's own.
 pub const DELETIONS: &str = "deletions";
 
+/// Prefix of the keys by which earlier versions proved the age of samples; no version reads them now
+/// (ADR 34).
+pub const RETIRED_FRESHNESS: &str = "fresh/";
+
+/// Prefix of the health counters.
+pub const HEALTH_COUNTERS: &str = "health/";
+
 /// Prefix of the candidates' keys; the oldest candidate leads.
 pub const ELECTION: &str = "election/";
 
 const SERVERS: &str = "servers";
 const HEALTH: &str = "health";
 const LOAD: &str = "load";
-const FRESH: &str = "fresh";
 const TENANTS: &str = "tenants";
 const MEETINGS: &str = "meetings";
 const ZOMBIES: &str = "zombies";
@@ -66,7 +72,6 @@ pub fn path(key: &FleetKey) -> String {
         FleetKey::Server(id) => format!("{SERVERS}/{id}"),
         FleetKey::Health(id) => format!("{HEALTH}/{id}"),
         FleetKey::Sample(id) => format!("{LOAD}/{id}"),
-        FleetKey::Freshness(id) => format!("{FRESH}/{id}"),
         FleetKey::Tenant(id) => format!("{TENANTS}/{id}"),
         FleetKey::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
         FleetKey::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
@@ -90,7 +95,6 @@ pub fn parse(text: &str) -> Result<Option<FleetKey>, KeyError> {
     let key = match (family, parts.as_slice()) {
         (SERVERS, [id]) => FleetKey::Server(ServerId::parse(id).map_err(malformed)?),
         (HEALTH, [id]) => FleetKey::Health(ServerId::parse(id).map_err(malformed)?),
-        (FRESH, [id]) => FleetKey::Freshness(ServerId::parse(id).map_err(malformed)?),
         (LOAD, [id]) => FleetKey::Sample(ServerId::parse(id).map_err(malformed)?),
         (TENANTS, [id]) => FleetKey::Tenant(TenantId::parse(id).map_err(malformed)?),
         (MEETINGS, [tenant, id]) => FleetKey::Record(meeting(text, tenant, id)?),
@@ -101,7 +105,7 @@ pub fn parse(text: &str) -> Result<Option<FleetKey>, KeyError> {
         (VOICE, [number]) => {
             FleetKey::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
         }
-        (SERVERS | HEALTH | LOAD | FRESH | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
+        (SERVERS | HEALTH | LOAD | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
             return Err(KeyError::Shape(text.to_owned()));
         }
         _ => return Ok(None),

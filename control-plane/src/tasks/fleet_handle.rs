@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
-use usher_model::{revision::Revision, routing::RoutingDelta};
+use usher_model::{id::ServerId, revision::Revision, routing::RoutingDelta};
 use usher_runtime::clock;
 
 use crate::core::{
@@ -219,6 +219,21 @@ impl FleetHandle {
     /// makes.
     pub(super) fn apply_listing(&self, revision: u64, events: Vec<FleetEvent>, now: Instant) {
         self.change(|fleet| fleet.apply_listing(revision, events, now));
+    }
+
+    /// Restarts the ages of the samples that the leader of `term` keeps, as known at `at` (ADR 34).
+    /// No route changes, and no revision.
+    pub(super) fn confirm_samples(&self, term: Option<u64>, at: Instant) {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner).fleet.confirm_samples(term, at);
+    }
+
+    /// Restarts the age of the sample of a server that this replica polled at `at`, unless another
+    /// epoch has begun since.
+    pub(super) fn confirm_sample(&self, id: &ServerId, epoch: Epoch, at: Instant) {
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.fleet.epoch() == epoch {
+            state.fleet.confirm_sample(id, at);
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Fleet) -> RoutingDelta) {

@@ -10,6 +10,7 @@ use usher_runtime::clock;
 use super::{
     backoff::Backoff,
     leadership::{Leadership, ReplicaRole},
+    poll_duties::PollDuties,
 };
 use crate::{
     core::lease::LeaseClock,
@@ -26,6 +27,7 @@ pub struct LeaderTask {
     candidate: String,
     ttl: Duration,
     leadership: Leadership,
+    duties: PollDuties,
     metrics: ControlPlaneMetrics,
 }
 
@@ -35,6 +37,8 @@ enum TermEnd {
     Stopping,
     /// Another replica may lead now.
     Lost,
+    /// This replica has led without polling a server, or without writing the result (ADR 34).
+    Idle,
     /// The store was unreachable for too long. Most likely no replica leads, because the others
     /// cannot reach the store either.
     Stranded,
@@ -47,9 +51,10 @@ impl LeaderTask {
         candidate: String,
         ttl: Duration,
         leadership: Leadership,
+        duties: PollDuties,
         metrics: ControlPlaneMetrics,
     ) -> Self {
-        Self { store, candidate, ttl, leadership, metrics }
+        Self { store, candidate, ttl, leadership, duties, metrics }
     }
 
     /// Campaigns and leads until asked to stop, then resigns.
@@ -99,6 +104,7 @@ impl LeaderTask {
         let mut clock = LeaseClock::new(self.ttl, clock::now());
         let mut renew_at = clock::now();
         let mut doubts = self.leadership.doubts();
+        self.duties.begin();
         let end = loop {
             tokio::select! {
                 () = stop.cancelled() => break TermEnd::Stopping,
@@ -109,6 +115,10 @@ impl LeaderTask {
             let (sent, raised) = (clock::now(), *doubts.borrow_and_update());
             if !clock.may_act(sent) {
                 break TermEnd::Stranded;
+            }
+            if let Some(server) = self.duties.overdue(sent) {
+                warn!(%server, "no poll of a server was stored in time, leadership given up");
+                break TermEnd::Idle;
             }
             let budget = clock.stop_at().saturating_duration_since(sent);
             match tokio::time::timeout(budget, lease.keep_alive()).await {
@@ -136,9 +146,11 @@ impl LeaderTask {
                 warn!("leadership suspended, lease not acknowledged");
                 self.leadership.step_down(ReplicaRole::Stranded);
             }
-            TermEnd::Lost | TermEnd::Stopping => self.leadership.step_down(ReplicaRole::Follower),
+            TermEnd::Lost | TermEnd::Idle | TermEnd::Stopping => {
+                self.leadership.step_down(ReplicaRole::Follower)
+            }
         }
-        if let TermEnd::Stopping = end
+        if let TermEnd::Stopping | TermEnd::Idle = end
             && !matches!(tokio::time::timeout(RESIGN_WITHIN, lease.resign()).await, Ok(Ok(())))
         {
             warn!("resignation failed, lease runs out");

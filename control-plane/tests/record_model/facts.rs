@@ -109,7 +109,7 @@ pub(crate) fn health(counters: Counters) -> HealthRecord {
 }
 
 pub(crate) fn sample(watermark: u64) -> ServerSample {
-    ServerSample { watermark, taken_at_ms: 0, meetings: Vec::new(), bbb_version: String::new() }
+    ServerSample { watermark, taken_at_ms: 0, meetings: Vec::new(), bbb_version: String::new(), term: 0 }
 }
 
 fn described(server: usize, admin: Admin) -> Server {

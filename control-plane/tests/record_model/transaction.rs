@@ -57,7 +57,7 @@ fn slot(key: &FleetKey) -> Option<Slot> {
         FleetKey::Record(_) => Some(Slot::Record),
         FleetKey::Zombie(key) => Some(Slot::Zombie(server(&key.server))),
         FleetKey::Sample(id) => Some(Slot::Sample(server(id))),
-        FleetKey::Freshness(_) | FleetKey::Tenant(_) | FleetKey::Voice(_) => None,
+        FleetKey::Tenant(_) | FleetKey::Voice(_) => None,
     }
 }
 
@@ -85,7 +85,7 @@ fn put(write: &PlanWrite) -> Option<Put> {
             Slot::Server(_) => panic!("the model removes no server"),
         },
         PlanWrite::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
-        PlanWrite::Freshness(..) | PlanWrite::Tenant(_) | PlanWrite::Voice(..) => None,
+        PlanWrite::Tenant(_) | PlanWrite::Voice(..) => None,
     }
 }
 

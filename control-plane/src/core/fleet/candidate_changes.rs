@@ -27,10 +27,7 @@ impl Fleet {
     /// Notes the servers whose load or standing an event changes, before it is applied.
     pub(super) fn touch_candidates(&self, event: &FleetEvent, touched: &mut BTreeSet<ServerId>) {
         match event {
-            FleetEvent::Server(id, _)
-            | FleetEvent::Health(id, _)
-            | FleetEvent::Sample(id, _)
-            | FleetEvent::Freshness(id, _) => {
+            FleetEvent::Server(id, _) | FleetEvent::Health(id, _) | FleetEvent::Sample(id, _) => {
                 touched.insert(id.clone());
             }
             FleetEvent::Record(key, stored) => {

@@ -46,11 +46,6 @@ impl Fleet {
                     .map_or_else(retained, |server| server.sample.as_ref())
                     .map(|stored| stored.modified)
             }
-            FleetKey::Freshness(id) => {
-                let retained = || self.serverless.get(id)?.freshness.as_ref();
-                let freshness = server(id).map_or_else(retained, |server| server.freshness.as_ref());
-                freshness.map(|stored| stored.modified)
-            }
             FleetKey::Tenant(id) => self.tenant(id).map(|stored| stored.modified),
             FleetKey::Record(key) => self.record(key).map(|stored| stored.modified),
             FleetKey::Zombie(key) => self.zombie(key).map(|stored| stored.modified),
@@ -62,14 +57,12 @@ impl Fleet {
         let servers = self.servers.iter().flat_map(|(id, server)| {
             let health = server.health_record.as_ref().map(|_| FleetKey::Health(id.clone()));
             let sample = server.sample.as_ref().map(|_| FleetKey::Sample(id.clone()));
-            let fresh = server.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
-            [Some(FleetKey::Server(id.clone())), health, sample, fresh].into_iter().flatten()
+            [Some(FleetKey::Server(id.clone())), health, sample].into_iter().flatten()
         });
         let retained_keys = self.serverless.iter().flat_map(|(id, retained)| {
             let health = retained.health.as_ref().map(|_| FleetKey::Health(id.clone()));
             let sample = retained.sample.as_ref().map(|_| FleetKey::Sample(id.clone()));
-            let fresh = retained.freshness.as_ref().map(|_| FleetKey::Freshness(id.clone()));
-            [health, sample, fresh].into_iter().flatten()
+            [health, sample].into_iter().flatten()
         });
         servers
             .chain(retained_keys)

@@ -2,9 +2,12 @@
 //! a backup lacks the meetings that were created since; only a poll that was written after the
 //! epoch began is evidence of them.
 
-use usher_model::server::{Health, ServerSample};
+use usher_model::{
+    meeting::RecordState,
+    server::{Health, ServerSample},
+};
 
-use super::{Fleet, FleetServer};
+use super::{Fleet, FleetServer, RecordEntry};
 use crate::core::{epoch::Epoch, plan::Stored};
 
 impl Fleet {
@@ -32,13 +35,24 @@ impl Fleet {
         server.sample.as_ref().filter(|sample| self.is_of_epoch(Some(sample))).map(|stored| &stored.value)
     }
 
+    /// Returns whether a poll with this watermark ends a reservation on the server: it was sent after
+    /// the record was confirmed, and the stored sample was not.
+    pub fn ends_reservation(&self, server: &FleetServer, watermark: u64) -> bool {
+        let ends = |entry: &RecordEntry| {
+            let active = matches!(entry.stored.value.state, RecordState::Active { .. });
+            active && entry.reserved > 0 && entry.stored.modified <= watermark
+        };
+        server.reserved > 0
+            && self.records.on(server.id()).any(|key| self.records.get(key).is_some_and(&ends))
+    }
+
     /// Returns whether this replica saw the last poll of the server when the poll was written, so
     /// that the sample age that it knows is the true one. A sample that came with a listing may be
-    /// older.
+    /// older, and so may one that later polls confirmed without a write.
     pub fn saw_sampled(&self, server: &FleetServer) -> bool {
         let seen = |modified: u64| modified > self.followed_since;
         server.sample.as_ref().is_some_and(|sample| seen(sample.modified))
-            || server.freshness.as_ref().is_some_and(|fresh| seen(fresh.modified))
+            && server.sample_applied_at == server.listed_at()
     }
 
     fn is_of_epoch<T>(&self, stored: Option<&Stored<T>>) -> bool {

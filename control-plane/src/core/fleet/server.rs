@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
-    server::{AdminState, Health, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
+    server::{AdminState, Health, HealthRecord, SampledMeeting, Server, ServerSample},
     voice::VoiceBridge,
 };
 
@@ -20,14 +20,11 @@ pub struct FleetServer {
     pub stored: Stored<Server>,
     /// Stored health counters; `None` until the first poll of a new server has ended.
     pub health_record: Option<Stored<HealthRecord>>,
-    /// The last sample, with the watermark of the last poll that found no relevant difference from
-    /// it (ADR 20).
+    /// The last sample that was written. Later polls may have found no relevant difference (ADR 20).
     pub sample: Option<Stored<ServerSample>>,
-    /// When this replica applied the last poll of the server, also one that found no difference.
-    pub sample_applied_at: Option<Instant>,
-    /// Watermark of the last poll that found no relevant difference from the sample. It is ignored
-    /// once a later sample was written.
-    pub(super) freshness: Option<Stored<SampleFreshness>>,
+    /// When this replica applied the sample, or last knew that a later poll found no difference from
+    /// it (ADR 34).
+    pub(super) sample_applied_at: Option<Instant>,
     listed_at: Option<Instant>,
     /// Hash of the id, which breaks ties between equal scores; the same on every replica (F4).
     pub(in crate::core) tie_seed: u64,
@@ -61,7 +58,6 @@ impl FleetServer {
             health_record: None,
             sample: None,
             sample_applied_at: None,
-            freshness: None,
             listed_at: None,
             pending: 0,
             unanswered: 0,
@@ -172,8 +168,9 @@ impl FleetServer {
         keys.any(|listed| listed.as_ref() != Some(meeting))
     }
 
-    /// Returns the age of the last sample, or of the last poll that found no difference from it;
-    /// `None` without a sample.
+    /// Returns the age of the last sample, or the time since this replica last knew that a later poll
+    /// found no difference from it; `None` without a sample. On a replica that does not lead, that
+    /// poll may have been made up to one interval earlier (ADR 34).
     pub fn sample_age(&self, now: Instant) -> Option<Duration> {
         self.sample_applied_at.map(|at| now.saturating_duration_since(at))
     }
@@ -225,27 +222,6 @@ impl FleetServer {
         self.by_instance = (0..u32::try_from(meetings.len()).unwrap_or(u32::MAX)).collect();
         self.by_instance.sort_by_key(|at| &meetings[*at as usize].internal_id);
         self.sample = sample;
-        self.freshen();
-    }
-
-    /// Sets the watermark of the last poll that found no relevant difference from the sample.
-    pub(super) fn set_freshness(&mut self, freshness: Option<Stored<SampleFreshness>>, now: Instant) {
-        self.freshness = freshness;
-        if self.freshen() {
-            self.sample_applied_at = Some(now);
-        }
-    }
-
-    /// Copies the watermark of a later poll into the sample; returns whether there was one. The
-    /// revisions are compared because a listing may contain the watermark before the sample to
-    /// which it belongs.
-    fn freshen(&mut self) -> bool {
-        let (Some(sample), Some(fresh)) = (&mut self.sample, &self.freshness) else { return false };
-        let later = fresh.modified > sample.modified;
-        if later {
-            sample.value.watermark = fresh.value.watermark;
-        }
-        later
     }
 
     /// Derives the health from the counters, and notes when the server became online (E3).

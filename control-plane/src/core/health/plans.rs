@@ -2,7 +2,7 @@
 
 use usher_model::{
     id::ServerId,
-    server::{AdminState, SampleFreshness, ServerSample},
+    server::{AdminState, ServerSample},
 };
 
 use super::counters::{FailureSuspicion, on_passive_failure, on_poll_failed, on_poll_ok};
@@ -13,9 +13,9 @@ use crate::core::{
     plan::{FleetKey, Plan, PlanWrite},
 };
 
-/// Plans the writes of a successful poll: the sample if it differs enough, else its watermark, and the
-/// counters if they move. A disabled server, which is polled only to reap its zombies, writes no value.
-/// Leader only.
+/// Plans the writes of a successful poll: the sample if it differs enough, and the counters if they
+/// move; mostly no write at all. A disabled server, which is polled only to reap its zombies, writes no
+/// value. Leader only.
 pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> Plan {
     let Some(server) = used(fleet, id) else { return Plan::default() };
     let mut plan = guarded(server);
@@ -26,10 +26,17 @@ pub fn poll_ok(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> 
     }
     if drift::difference(fleet, server, &sample, now.instant).is_some() {
         plan.writes.push(PlanWrite::Sample(id.clone(), sample));
-    } else {
-        // Of this sample and of no other.
-        plan.guard_seen(FleetKey::Sample(id.clone()), server.sample.as_ref());
-        plan.writes.push(PlanWrite::Freshness(id.clone(), SampleFreshness { watermark: sample.watermark }));
+    }
+    plan
+}
+
+/// As [`poll_ok`], and writes the sample in any case, because the store may hold a sample that this
+/// fleet does not show. Leader only.
+pub fn poll_ok_in_full(fleet: &Fleet, id: &ServerId, sample: ServerSample, now: Now) -> Plan {
+    let mut plan = poll_ok(fleet, id, sample.clone(), now);
+    let is_listed = plan.writes.iter().any(|write| matches!(write, PlanWrite::Sample(..)));
+    if !is_listed && used(fleet, id).is_some() {
+        plan.writes.push(PlanWrite::Sample(id.clone(), sample));
     }
     plan
 }

@@ -42,7 +42,6 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, A
     // Health and samples of an earlier server of the same name are no evidence about this one.
     plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id.clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id.clone())));
-    plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id.clone())));
     plan.writes.push(PlanWrite::Server(server));
     Ok(PlannedStep { plan, outcome: () })
 }
@@ -127,7 +126,7 @@ pub fn delete_server(fleet: &Fleet, id: &ServerId) -> Result<PlannedStep<Operati
     let server = fleet.server(id).ok_or(AdminError::NotFound)?;
     emptied(fleet, server, |server| {
         let mut plan = guarded(server);
-        for key in [FleetKey::Server, FleetKey::Health, FleetKey::Sample, FleetKey::Freshness] {
+        for key in [FleetKey::Server, FleetKey::Health, FleetKey::Sample] {
             plan.writes.push(PlanWrite::Delete(key(id.clone())));
         }
         for (key, stored) in fleet.zombies_on(id).take(ZOMBIES_WITH_SERVER) {
@@ -182,7 +181,6 @@ fn reset(server: &FleetServer, new: Server) -> Plan {
     let mut plan = written(server, new);
     plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id().clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id().clone())));
-    plan.writes.push(PlanWrite::Delete(FleetKey::Freshness(server.id().clone())));
     plan
 }
 

@@ -175,8 +175,13 @@ fn a_number_that_a_server_lists_for_another_meeting_is_not_given_out() {
     let mut bench = with_ranges(&[("school", "10000-10001")]);
     let foreign =
         SampledMeeting { key: None, voice_bridge: Some(bridge(10_000)), ..listed("foreign", "foreign-1") };
-    let sample =
-        ServerSample { watermark: 1, taken_at_ms: 0, meetings: vec![foreign], bbb_version: String::new() };
+    let sample = ServerSample {
+        watermark: 1,
+        taken_at_ms: 0,
+        meetings: vec![foreign],
+        bbb_version: String::new(),
+        term: 0,
+    };
     bench.write(PlanWrite::Sample(sid("b"), sample));
     assert_eq!(create(&mut bench, &meeting("school", "one")), Some(bridge(10_001)));
     assert!(VoiceRange::SPARE.contains(create(&mut bench, &meeting("school", "two")).unwrap()));
@@ -253,8 +258,13 @@ fn poll(bench: &mut FleetBench, meeting: &MeetingKey, said: u32) {
         ..listed("any", "any-1")
     };
     let (server, watermark) = (stored.value.server.clone(), bench.store.revision);
-    let sample =
-        ServerSample { watermark, taken_at_ms: 0, meetings: vec![meeting], bbb_version: String::new() };
+    let sample = ServerSample {
+        watermark,
+        taken_at_ms: 0,
+        meetings: vec![meeting],
+        bbb_version: String::new(),
+        term: 0,
+    };
     let work = on_sample(&bench.fleet, &server, &sample, bench.now.instant, bench.now);
     for plan in work.plans {
         assert!(bench.commit(&plan));

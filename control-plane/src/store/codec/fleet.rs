@@ -8,7 +8,7 @@ use usher_model::{
     meeting::MeetingKey,
     request_mark::RequestMark,
     routing::TenantRoute,
-    server::{AdminState, HealthRecord, SampleFreshness, SampledMeeting, Server, ServerSample},
+    server::{AdminState, HealthRecord, SampledMeeting, Server, ServerSample},
     tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::{VoiceBridge, VoiceRange},
 };
@@ -159,6 +159,7 @@ pub(super) fn sample_value(sample: &ServerSample) -> pb::SampleValue {
         taken_at_ms: sample.taken_at_ms,
         meetings: sample.meetings.iter().map(sampled_value).collect(),
         bbb_version: sample.bbb_version.clone(),
+        term: sample.term,
     }
 }
 
@@ -168,15 +169,8 @@ pub(super) fn sample(value: pb::SampleValue) -> Result<ServerSample, ValueError>
         taken_at_ms: value.taken_at_ms,
         meetings: value.meetings.into_iter().map(sampled).collect::<Result<_, _>>()?,
         bbb_version: value.bbb_version,
+        term: value.term,
     })
-}
-
-pub(super) fn freshness_value(freshness: SampleFreshness) -> pb::FreshnessValue {
-    pb::FreshnessValue { watermark: freshness.watermark }
-}
-
-pub(super) fn freshness(value: pb::FreshnessValue) -> SampleFreshness {
-    SampleFreshness { watermark: value.watermark }
 }
 
 fn sampled_value(meeting: &SampledMeeting) -> pb::SampledMeetingValue {

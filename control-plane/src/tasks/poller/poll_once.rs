@@ -1,6 +1,7 @@
 //! One poll of one server, and its consequences.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -8,6 +9,7 @@ use std::{
 use tracing::{Instrument, debug, info_span, warn};
 use usher_model::{
     id::ServerId,
+    revision::{FencingToken, Revision},
     server::{Server, ServerSample},
 };
 use usher_runtime::clock;
@@ -20,13 +22,15 @@ use crate::{
         health::{self, FailureSuspicion, MassFailureGuard},
         lifecycle::PlannedStep,
         now::Now,
+        plan::{Plan, PlanWrite},
         policy::Policy,
         reconcile,
     },
     ops::metrics::ControlPlaneMetrics,
-    ports::{BbbCallError, BbbServers},
+    ports::{BbbCallError, BbbServers, StoreError},
     tasks::{
         leadership::Leadership,
+        poll_duties::PollDuties,
         writer::{PlanWriter, WriteError},
     },
 };
@@ -55,6 +59,7 @@ pub struct PollOnce {
     guard: Mutex<MassFailureGuard>,
     policy: Policy,
     metrics: ControlPlaneMetrics,
+    duties: PollDuties,
     write_within: Duration,
 }
 
@@ -83,11 +88,12 @@ impl PollOnce {
         leadership: Leadership,
         reconciler: SampleReconciler,
         metrics: ControlPlaneMetrics,
+        duties: PollDuties,
         write_within: Duration,
     ) -> Self {
         let guard = Mutex::default();
         let policy = writer.fleet().read(|fleet| fleet.policy().clone());
-        Self { servers, writer, leadership, reconciler, guard, policy, metrics, write_within }
+        Self { servers, writer, leadership, reconciler, guard, policy, metrics, duties, write_within }
     }
 
     /// Counts a scheduled poll that found the previous one still under way (C4).
@@ -101,18 +107,20 @@ impl PollOnce {
         let Some(asked) = self.writer.fleet().read(|fleet| asked(fleet, id)) else { return };
         let started = clock::now();
         let span = info_span!("poll", server = %id);
-        let answer = self.servers.poll(&asked.server, asked.watermark).instrument(span).await;
+        let mut answer = self.servers.poll(&asked.server, asked.watermark).instrument(span).await;
         self.metrics.polled(id, outcome(&answer), clock::now().saturating_duration_since(started));
         let suspicion = self.judge(id, answer.is_ok(), count);
         let Some(token) = self.leadership.token(clock::now()) else {
             debug!(server = %id, "poll not written, not leading");
             return;
         };
-        if let Ok(sample) = &answer
-            && asked.act_first
-        {
-            self.reconciler.act_first(&asked.server, sample, asked.epoch, started).await;
+        if let Ok(sample) = &mut answer {
+            sample.term = token.create_revision;
+            if asked.act_first {
+                self.reconciler.act_first(&asked.server, sample, asked.epoch, started).await;
+            }
         }
+        let comparison = self.comparison(id, asked.epoch).await;
         let deadline = clock::now() + self.write_within;
         let decide = |fleet: &Fleet, now: Now| {
             let as_asked = |server: &FleetServer| server.stored.modified == asked.modified;
@@ -120,6 +128,9 @@ impl PollOnce {
                 return Err(ServerChanged);
             }
             let plan = match (&answer, count) {
+                (Ok(sample), PollKind::Check) if comparison == SampleComparison::Uncertain => {
+                    health::poll_ok_in_full(fleet, id, sample.clone(), now)
+                }
                 (Ok(sample), PollKind::Check) => health::poll_ok(fleet, id, sample.clone(), now),
                 (Ok(sample), PollKind::Look) => health::look_ok(fleet, id, sample.clone()),
                 (Err(error), PollKind::Check) => {
@@ -129,17 +140,32 @@ impl PollOnce {
                     health::report_failure(fleet, id, &error.to_string(), now.wall_ms)
                 }
             };
-            Ok(PlannedStep { plan, outcome: () })
+            let outcome = PollWrites::of(&plan);
+            Ok(PlannedStep { plan, outcome })
         };
         match self.writer.write(deadline, Some(&token), decide).await {
             // A task that requested the poll reads its result from this replica's fleet. The write
             // is done, applied in time or not.
-            Ok(written) => drop(self.writer.fleet().reach(written.revision, SEE_WITHIN).await),
+            Ok(written) => {
+                let (writes, revision) = (written.outcome, written.revision);
+                self.duties.settle(id, (writes != PollWrites::None).then_some(revision.seq), clock::now());
+                if answer.is_ok() && writes != PollWrites::Sample {
+                    self.writer.fleet().confirm_sample(id, asked.epoch, started);
+                }
+                let _ = self.writer.fleet().reach(revision, SEE_WITHIN).await;
+            }
             Err(WriteError::Decision(ServerChanged)) => {
                 debug!(server = %id, "poll not written, server changed meanwhile");
+                self.duties.settle(id, None, clock::now());
                 return;
             }
-            Err(error) => warn!(server = %id, %error, "poll not written"),
+            Err(error) => {
+                warn!(server = %id, %error, "poll not written");
+                self.duties.lose(id, clock::now());
+                if matches!(&error, WriteError::Store(error) if matches!(**error, StoreError::Rejected(_))) {
+                    self.rejected(id, &token).await;
+                }
+            }
         }
         // Reconciliation does not depend on the counters (A7-6), and never uses a failed poll (I8).
         match answer {
@@ -151,6 +177,31 @@ impl PollOnce {
         }
     }
 
+    /// Returns whether the fleet shows what the store holds of a server, so that a poll that equals it
+    /// needs no write.
+    async fn comparison(&self, id: &ServerId, epoch: Epoch) -> SampleComparison {
+        let Some(revision) = self.duties.comparable_from(id) else { return SampleComparison::Uncertain };
+        match self.writer.fleet().reach(Revision::new(epoch.number, revision), SEE_WITHIN).await {
+            Ok(()) => SampleComparison::Certain,
+            Err(_) => SampleComparison::Uncertain,
+        }
+    }
+
+    /// Notes that the store takes no sample of a server, one that is too large for instance: the other
+    /// replicas would take the last one as fresh, so the server counts as one whose calls fail. A
+    /// store that takes no write at all takes no placement either, and its result is no reason for
+    /// another leader.
+    async fn rejected(&self, id: &ServerId, token: &FencingToken) {
+        let decide = |fleet: &Fleet, now: Now| {
+            let plan = health::report_failure(fleet, id, "the store rejects its sample", now.wall_ms);
+            Ok::<_, Infallible>(PlannedStep { plan, outcome: () })
+        };
+        let written = self.writer.write(clock::now() + self.write_within, Some(token), decide).await;
+        if matches!(&written, Ok(_) | Err(WriteError::Store(_))) {
+            self.duties.note_rejected(id, clock::now());
+        }
+    }
+
     /// Judges whether the failures may be the fault of this side (H10).
     fn judge(&self, id: &ServerId, ok: bool, count: PollKind) -> FailureSuspicion {
         if count == PollKind::Look {
@@ -159,6 +210,33 @@ impl PollOnce {
         let most_fail = self.writer.fleet().read(|fleet| health::most_fail(fleet, Some((id, ok))));
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         guard.judge(most_fail, clock::now(), self.policy.mass_hold)
+    }
+}
+
+/// Whether the fleet shows the last write of a poll of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SampleComparison {
+    Certain,
+    /// The store may hold a sample that the fleet does not show.
+    Uncertain,
+}
+
+/// The values that the plan of a poll writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PollWrites {
+    None,
+    Counters,
+    Sample,
+}
+
+impl PollWrites {
+    fn of(plan: &Plan) -> Self {
+        let is_sample = |write: &PlanWrite| matches!(write, PlanWrite::Sample(..));
+        match plan.writes.iter().any(is_sample) {
+            true => Self::Sample,
+            false if plan.is_empty() => Self::None,
+            false => Self::Counters,
+        }
     }
 }
 

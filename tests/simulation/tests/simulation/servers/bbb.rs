@@ -83,6 +83,12 @@ impl SimBbb {
             voice_bridge: None,
             moderator_password: None,
         });
-        ServerSample { watermark: 0, taken_at_ms, meetings: meetings.collect(), bbb_version: "3.0".into() }
+        ServerSample {
+            watermark: 0,
+            taken_at_ms,
+            meetings: meetings.collect(),
+            bbb_version: "3.0".into(),
+            term: 0,
+        }
     }
 }

@@ -112,7 +112,7 @@ impl InvariantChecker {
             // The simulated store is never set back, so only its loss is evidence of an epoch.
             self.fail(ViolationKind::Epoch, None, "a new epoch has begun on a store without a loss".into());
         }
-        let told = |key: &str| !key.starts_with("load/") && !key.starts_with("fresh/");
+        let told = |key: &str| !key.starts_with("load/");
         let told = batch.changes.iter().filter(|change| told(key_of(change)));
         let events: Vec<FleetEvent> =
             told.filter_map(|change| self.codec.event(change).ok().flatten()).collect();
@@ -415,7 +415,6 @@ fn words(event: &FleetEvent) -> String {
             None => format!("{} has no zombie on {}", key.meeting, key.server),
         },
         FleetEvent::Sample(id, _) => format!("{id} sampled"),
-        FleetEvent::Freshness(id, _) => format!("{id} seen unchanged"),
         FleetEvent::Tenant(id, _) => format!("tenant {id}"),
         FleetEvent::Voice(bridge, _) => format!("number {bridge}"),
     }

@@ -43,10 +43,7 @@ impl StoreFold {
             FleetEvent::Record(key, None) => drop(self.records.remove(&key)),
             FleetEvent::Zombie(key, Some(stored)) => drop(self.zombies.insert(key, stored.value)),
             FleetEvent::Zombie(key, None) => drop(self.zombies.remove(&key)),
-            FleetEvent::Sample(..)
-            | FleetEvent::Freshness(..)
-            | FleetEvent::Tenant(..)
-            | FleetEvent::Voice(..) => {}
+            FleetEvent::Sample(..) | FleetEvent::Tenant(..) | FleetEvent::Voice(..) => {}
         }
     }
 

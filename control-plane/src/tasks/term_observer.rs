@@ -1,0 +1,98 @@
+//! Observes the leadership on a replica that does not lead, so that the samples which the leader keeps
+//! stay fresh there without a write (ADR 34).
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use usher_model::revision::Revision;
+use usher_runtime::clock;
+
+use super::{fleet_handle::FleetHandle, leadership::Leadership};
+use crate::{
+    ports::{Store, StoreError, StoreListing},
+    store::keys,
+};
+
+/// Longest wait until the fleet has applied the revision of the reading. If other programs write to
+/// the store too, the fleet may never reach it.
+const SEE_WITHIN: Duration = Duration::from_millis(500);
+/// Shortest interval between two readings.
+const LEAST: Duration = Duration::from_millis(50);
+
+/// The task that observes the leadership.
+pub struct TermObserver {
+    store: Arc<dyn Store>,
+    fleet: FleetHandle,
+    leadership: Leadership,
+    every: Duration,
+    patience: Duration,
+}
+
+impl TermObserver {
+    /// Returns a task that reads the election twice in each polling interval, and gives each reading
+    /// `patience`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        fleet: FleetHandle,
+        leadership: Leadership,
+        interval: Duration,
+        patience: Duration,
+    ) -> Self {
+        Self { store, fleet, leadership, every: (interval / 2).max(LEAST), patience }
+    }
+
+    /// Runs until asked to stop.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = async {
+                    tokio::time::sleep(self.every).await;
+                    self.observe().await;
+                } => {}
+            }
+        }
+    }
+
+    async fn observe(&self) {
+        // A leader knows its own polls, and one that lost the store makes none that count.
+        if self.leadership.polls() || !self.fleet.complete() {
+            return;
+        }
+        // The time before the reading: what it shows was true then or later.
+        let at = clock::now();
+        let term = match tokio::time::timeout(self.patience, self.term()).await {
+            Ok(Ok(term)) => term,
+            Ok(Err(error)) => {
+                debug!(%error, "leadership not observed, samples age");
+                None
+            }
+            Err(_) => None,
+        };
+        if !self.leadership.polls() {
+            self.fleet.confirm_samples(term, at);
+        }
+    }
+
+    /// Returns the term of the present leader, once the fleet shows every failure that was stored
+    /// before the reading.
+    async fn term(&self) -> Result<Option<u64>, StoreError> {
+        let epoch = self.fleet.revision().epoch;
+        let election = self.store.read_prefix(keys::ELECTION).await?;
+        let leader = election.entries.iter().map(|entry| entry.create_revision).min();
+        let reached = self.fleet.reach(Revision::new(epoch, election.revision), SEE_WITHIN).await.is_ok();
+        if reached || self.shows(&self.store.read_prefix(keys::HEALTH_COUNTERS).await?) {
+            Ok(leader)
+        } else {
+            debug!(revision = election.revision, "fleet behind the store, samples age");
+            Ok(None)
+        }
+    }
+
+    /// Returns whether the fleet has applied every change of these entries.
+    fn shows(&self, listing: &StoreListing) -> bool {
+        let newest = listing.entries.iter().map(|entry| entry.mod_revision).max();
+        newest.is_none_or(|newest| newest <= self.fleet.revision().seq)
+    }
+}
