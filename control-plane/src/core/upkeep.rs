@@ -4,7 +4,10 @@
 //! Watches continue from the history. A follower that was disconnected for less than one period finds
 //! its revision in it; a follower that was disconnected for longer lists every key again (I9).
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use usher_model::revision::Revision;
 
@@ -20,6 +23,13 @@ pub struct StoreSpace {
     pub in_use: u64,
     /// Bytes at which the store refuses writes; `None` if the quota is unknown or only the disk limits it.
     pub quota: Option<u64>,
+    /// Number of the member that reported the sizes; each member has a file of its own. 0 without members.
+    pub member: u64,
+    /// Whether a member has used up its quota: the store takes no writes until the alarm is disarmed, also
+    /// when space is free again.
+    pub no_space: bool,
+    /// Whether the data of a member is corrupt: it takes no writes.
+    pub corrupt: bool,
 }
 
 impl StoreSpace {
@@ -27,6 +37,32 @@ impl StoreSpace {
     pub fn is_scarce(&self) -> bool {
         let tenths = u128::from(self.taken) * 10;
         self.quota.is_some_and(|quota| quota > 0 && tenths >= u128::from(quota) * SCARCE_TENTHS)
+    }
+}
+
+/// The last time at which the file of a member got smaller. A compaction frees pages inside the file, so
+/// only a defragmentation, or another file, makes it smaller. The store keeps no such time.
+#[derive(Debug, Clone, Default)]
+pub struct ShrinkWatch {
+    taken: BTreeMap<u64, u64>,
+    shrunk_at: Option<Instant>,
+}
+
+/// Largest number of members whose sizes are remembered.
+const MEMBERS: usize = 16;
+
+impl ShrinkWatch {
+    /// Notes the size of a member's file, and returns the time since one got smaller, if this replica
+    /// observed that.
+    pub fn observe(&mut self, space: &StoreSpace, now: Instant) -> Option<Duration> {
+        let before = self.taken.get(&space.member).copied();
+        if before.is_some_and(|before| space.taken < before) {
+            self.shrunk_at = Some(now);
+        }
+        if before.is_some() || self.taken.len() < MEMBERS {
+            self.taken.insert(space.member, space.taken);
+        }
+        self.shrunk_at.map(|at| now.saturating_duration_since(at))
     }
 }
 
@@ -101,8 +137,23 @@ mod tests {
     }
 
     #[test]
+    fn f8_a_defragmentation_is_noticed_by_the_file_of_the_same_member() {
+        let (mut watch, start) = (ShrinkWatch::default(), Instant::now());
+        let file = |member, taken| StoreSpace { member, taken, ..StoreSpace::default() };
+        assert_eq!(watch.observe(&file(1, 900), start), None);
+        assert_eq!(watch.observe(&file(2, 100), start), None, "the smaller file of another member");
+        assert_eq!(watch.observe(&file(1, 950), start), None);
+        assert_eq!(watch.observe(&file(1, 200), start + MINUTE), Some(Duration::ZERO));
+        assert_eq!(watch.observe(&file(2, 100), start + MINUTE * 3), Some(MINUTE * 2));
+        for member in 3..100 {
+            watch.observe(&file(member, 9), start + MINUTE * 3);
+        }
+        assert!(watch.taken.len() <= MEMBERS);
+    }
+
+    #[test]
     fn f8_a_person_is_told_before_the_quota_is_used_up() {
-        let space = |taken, quota| StoreSpace { taken, in_use: 0, quota };
+        let space = |taken, quota| StoreSpace { taken, quota, ..StoreSpace::default() };
         assert!(!space(699, Some(1_000)).is_scarce() && space(700, Some(1_000)).is_scarce());
         assert!(!space(u64::MAX, None).is_scarce() && !space(9, Some(0)).is_scarce());
         assert!(space(u64::MAX, Some(u64::MAX)).is_scarce());

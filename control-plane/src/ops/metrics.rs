@@ -71,6 +71,12 @@ pub struct ServerFigures {
     pub sample_age: Option<Duration>,
 }
 
+/// The label `alarm` of the store's own alarms.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreAlarmLabels {
+    alarm: &'static str,
+}
+
 /// The metrics of the control plane; clones share them.
 #[derive(Debug, Clone)]
 pub struct ControlPlaneMetrics {
@@ -102,6 +108,8 @@ struct SpaceGauges {
     in_use: Gauge,
     quota: Gauge,
     compacted: Fraction,
+    defragmented: Fraction,
+    alarm: Family<StoreAlarmLabels, Gauge>,
 }
 
 impl ControlPlaneMetrics {
@@ -185,8 +193,9 @@ impl ControlPlaneMetrics {
         );
         registry.register("usher_leader", "1 while this replica leads", self.leader.clone());
         registry.register("usher_edges", "Edges connected to this replica", self.edges.clone());
-        let SpaceGauges { taken, in_use, quota, compacted } = self.space.clone();
+        let SpaceGauges { taken, in_use, quota, compacted, defragmented, alarm } = self.space.clone();
         compacted.set(f64::NAN);
+        defragmented.set(f64::NAN);
         registry.register("usher_store_bytes", "Size of the store on its disk", taken);
         registry.register("usher_store_in_use_bytes", "Bytes of these that are in use", in_use);
         registry.register("usher_store_quota_bytes", "Size at which the store takes no more writes", quota);
@@ -195,6 +204,12 @@ impl ControlPlaneMetrics {
             "Time since this replica last compacted the store's history",
             compacted,
         );
+        registry.register(
+            "usher_store_defragmentation_age_seconds",
+            "Time since this replica saw the file of a member of the store get smaller",
+            defragmented,
+        );
+        registry.register("usher_store_alarm", "1 while the store itself has the alarm", alarm);
         registry.register(
             "usher_fleet_revision",
             "Store revision that this replica holds",
@@ -265,8 +280,13 @@ impl ControlPlaneMetrics {
         self.revision.set(whole(seq));
     }
 
-    /// Sets the store's use of its disk, and the age of this replica's last compaction.
-    pub fn space(&self, space: &StoreSpace, compacted: Option<Duration>) {
+    /// Sets the store's use of its disk, the store's own alarms, and the ages of this replica's last
+    /// compaction and of the last defragmentation that it saw.
+    pub fn space(&self, space: &StoreSpace, compacted: Option<Duration>, defragmented: Option<Duration>) {
+        for (alarm, is_raised) in [("nospace", space.no_space), ("corrupt", space.corrupt)] {
+            self.space.alarm.get_or_create(&StoreAlarmLabels { alarm }).set(i64::from(is_raised));
+        }
+        self.space.defragmented.set(defragmented.map_or(f64::NAN, |age| age.as_secs_f64()));
         let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.space.taken.set(size(space.taken));
         self.space.in_use.set(size(space.in_use));

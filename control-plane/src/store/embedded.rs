@@ -157,7 +157,7 @@ impl Store for EmbeddedStore {
         let Some(file) = self.shared.file.clone() else { return Ok(StoreSpace::default()) };
         let size = tokio::fs::metadata(&file).await.map(|file| file.len());
         let taken = size.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))?;
-        Ok(StoreSpace { taken, in_use: taken, quota: None })
+        Ok(StoreSpace { taken, in_use: taken, ..StoreSpace::default() })
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

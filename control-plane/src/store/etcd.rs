@@ -173,7 +173,11 @@ impl Store for EtcdStore {
         let (taken, in_use) = (bytes(status.db_size()), bytes(status.raft_used_db_size()));
         // etcd before 3.6 does not report its quota; its default is the best guess.
         let quota = Some(bytes(status.db_size_quota())).filter(|quota| *quota > 0).unwrap_or(QUOTA);
-        Ok(StoreSpace { taken, in_use, quota: Some(quota) })
+        let member = status.header().map_or(0, etcd_client::ResponseHeader::member_id);
+        // The status lists the alarms of all members, and is allowed without a role that may list them.
+        let has = |alarm: &str| status.errors().iter().any(|error| error.contains(alarm));
+        let (no_space, corrupt) = (has("NOSPACE"), has("CORRUPT"));
+        Ok(StoreSpace { taken, in_use, quota: Some(quota), member, no_space, corrupt })
     }
 
     async fn cluster_id(&self) -> Result<u64, StoreError> {

@@ -1,6 +1,8 @@
 //! Keeps the store from filling: the leader compacts old history, and every replica observes the
 //! store's size.
 
+mod retired_keys;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -8,12 +10,12 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-use usher_model::settings::StoreSettings;
+use usher_model::{revision::FencingToken, settings::StoreSettings};
 use usher_runtime::clock;
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
-    core::upkeep::{HistoryHorizon, StoreSpace},
+    core::upkeep::{HistoryHorizon, ShrinkWatch, StoreSpace},
     ops::{
         alarms::{Alarm, RaisedAlarms},
         metrics::ControlPlaneMetrics,
@@ -65,6 +67,9 @@ pub struct StoreUpkeep {
     metrics: ControlPlaneMetrics,
     figures: SpaceFigures,
     horizon: HistoryHorizon,
+    shrinks: ShrinkWatch,
+    /// The token under which no retired key was left.
+    tidied: Option<FencingToken>,
     every: Duration,
     /// The quota in bytes that operators set; 0 if the store reports it.
     quota: u64,
@@ -84,7 +89,19 @@ impl StoreUpkeep {
             period => LOOK.min(period / LOOKS),
         };
         let (horizon, quota) = (HistoryHorizon::new(settings.compact_every), settings.quota);
-        Self { store, fleet, leadership, alarms, metrics, figures, horizon, every, quota }
+        Self {
+            store,
+            fleet,
+            leadership,
+            alarms,
+            metrics,
+            figures,
+            horizon,
+            shrinks: ShrinkWatch::default(),
+            tidied: None,
+            every,
+            quota,
+        }
     }
 
     /// Runs until asked to stop.
@@ -93,11 +110,26 @@ impl StoreUpkeep {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = async {
+                    self.tidy().await;
                     self.forget().await;
                     self.look().await;
                     tokio::time::sleep(self.every).await;
                 } => {}
             }
+        }
+    }
+
+    /// Removes retired keys, once in each leadership: a replica of an older version may have led
+    /// before.
+    async fn tidy(&mut self) {
+        let Some(token) = self.leadership.token(clock::now()) else { return };
+        if self.tidied.as_ref() == Some(&token) || !self.fleet.complete() {
+            return;
+        }
+        match retired_keys::remove_some(self.store.as_ref(), token.clone()).await {
+            Ok(true) => self.tidied = Some(token),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "retired keys not removed"),
         }
     }
 
@@ -118,21 +150,36 @@ impl StoreUpkeep {
         }
     }
 
-    async fn look(&self) {
+    async fn look(&mut self) {
         let Ok(space) = self.store.space().await else { return }; // `WatchedStore` counts the failure
         let space =
             StoreSpace { quota: Some(self.quota).filter(|quota| *quota > 0).or(space.quota), ..space };
         self.figures.change(|known| known.space = Some(space));
-        self.metrics.space(&space, self.figures.compacted(clock::now()));
-        let scarce = space.is_scarce().then(|| {
-            format!(
-                "the store takes {} of {} bytes, {} of them in use: at the quota it refuses new meetings. Defragment it \
-                 or raise the quota, and check that history is compacted",
-                space.taken,
-                space.quota.unwrap_or_default(),
-                space.in_use
-            )
-        });
-        self.alarms.set(Alarm::StoreSpace, scarce);
+        let now = clock::now();
+        self.metrics.space(&space, self.figures.compacted(now), self.shrinks.observe(&space, now));
+        self.alarms.set(Alarm::StoreSpace, warning(&space));
     }
+}
+
+/// Returns the text of the alarm, with the remedy; `None` while there is space.
+fn warning(space: &StoreSpace) -> Option<String> {
+    if space.corrupt {
+        return Some("a member of the store reports corrupt data and takes no writes: replace it".into());
+    }
+    if space.no_space {
+        return Some(format!(
+            "the store has used up its quota and refuses new meetings; it takes {} bytes now, {} of them in use. \
+             Free space, then disarm its alarm: docs/operate/store.md",
+            space.taken, space.in_use
+        ));
+    }
+    space.is_scarce().then(|| {
+        format!(
+            "the store takes {} of {} bytes, {} of them in use: at the quota it refuses new meetings. Defragment it \
+             or raise the quota, and check that history is compacted",
+            space.taken,
+            space.quota.unwrap_or_default(),
+            space.in_use
+        )
+    })
 }

@@ -38,6 +38,7 @@ mod slow_store;
 mod start_order;
 mod store_faults;
 mod store_member;
+mod store_runbook;
 mod store_space;
 mod tenants;
 mod trace;
