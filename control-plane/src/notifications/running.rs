@@ -41,8 +41,8 @@ impl Notifications {
         let Engine { fleet, leadership, .. } = engine.clone();
         let EngineDependencies { store, wall, .. } = engine.dependencies.clone();
         let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
-        let deliveries =
-            DeliveryBook::new(store.clone(), wall.clone(), &settings.callbacks, delivery_metrics);
+        let figures = (delivery_metrics, engine.alarms.clone());
+        let deliveries = DeliveryBook::new(store.clone(), wall.clone(), &settings.callbacks, figures);
         let hooks = WebhookRegistry::new(
             store,
             fleet.clone(),

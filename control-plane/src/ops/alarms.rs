@@ -26,11 +26,13 @@ pub enum Alarm {
     ServerListedTwice,
     /// The store is close to its quota, beyond which it takes no more writes.
     StoreSpace,
+    /// Deliveries of a tenant were lost lately because too many of them wait (ADR 37).
+    DeliverySpace,
 }
 
 impl Alarm {
     /// Every alarm, in the order of the metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SuspectSelf,
         Self::LoadUnknown,
         Self::SnapshotInconsistent,
@@ -39,6 +41,7 @@ impl Alarm {
         Self::StoreWriteFailed,
         Self::ServerListedTwice,
         Self::StoreSpace,
+        Self::DeliverySpace,
     ];
 
     /// Returns the name of the alarm in metrics and in `usher status`.
@@ -52,6 +55,7 @@ impl Alarm {
             Self::StoreWriteFailed => "store_write_failed",
             Self::ServerListedTwice => "server_listed_twice",
             Self::StoreSpace => "store_space",
+            Self::DeliverySpace => "delivery_space",
         }
     }
 }

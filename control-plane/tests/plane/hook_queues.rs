@@ -90,6 +90,71 @@ async fn a_pending_create_delays_only_the_events_of_its_own_meeting() {
     bench.stop().await;
 }
 
+/// Lets the application of one tenant be down while `requests` times 250 events arrive for it, and
+/// returns the bytes that wait at most, and how long another tenant's events took at most.
+async fn a_dead_application(max_waiting: u64, requests: usize) -> (u64, Duration) {
+    let mut small = reachable();
+    small.callbacks.max_waiting = max_waiting;
+    let store = memory();
+    let bench = Bench::on(small, store.clone()).await;
+    let (dead, alive) = (TestApplication::start().await.expect("listens"), TestApplication::start().await);
+    let alive = alive.expect("listens");
+    dead.answer(503);
+    for (tenant, application) in [("school", &dead), ("other", &alive)] {
+        add_tenant(&bench, tenant).await;
+        create(&bench, tenant, at(&application.url("/"))).await.expect("is created");
+    }
+    // An event that comes before the hook is known here is for none.
+    until("events to arrive", async || {
+        send(&bench, event("other~first", "user-joined", 1)).await;
+        (!alive.accepted().is_empty()).then_some(())
+    })
+    .await;
+    let (mut most, mut longest) = (0, Duration::ZERO);
+    for request in 0..requests {
+        send(&bench, many_events(&format!("school~room-{request}"), 250)).await;
+        if request % 4 == 0 {
+            let (before, start) = (alive.accepted().len(), Instant::now());
+            send(&bench, event(&format!("other~room-{request}"), "user-joined", 1)).await;
+            until("the other tenant's event", async || (alive.accepted().len() > before).then_some(())).await;
+            longest = longest.max(start.elapsed());
+            let stored = store.read_prefix("deliveries/").await.expect("reads").entries;
+            most = most.max(stored.iter().map(|entry| entry.value.len() as u64).sum());
+        }
+    }
+    let (waits, held) = (waiting(&bench).await.len(), bench.metric("usher_deliveries_waiting_bytes"));
+    let lost = bench.metric("usher_deliveries_ended_total{outcome=\"displaced\"}")
+        + bench.metric("usher_hook_events_total{outcome=\"turned_away\"}");
+    println!(
+        "{} events: {most} bytes in the store at most, {held} in memory, {waits} on a page, {lost} lost, \
+         another tenant's after {longest:?} at most",
+        requests * 250
+    );
+    assert!(held <= max_waiting as f64 / 4.0 && lost > 0.0);
+    bench.stop().await;
+    (most, longest)
+}
+
+/// A dead application for a day: its events stay within its share of the store and of the memory, the
+/// oldest expire, and another tenant's events go out at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_application_with_thousands_of_events_harms_no_other_tenant() {
+    let limit = 4 << 20;
+    let (most, longest) = a_dead_application(limit, 16).await;
+    assert!(most <= limit / 4, "{most} bytes");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
+}
+
+/// The same with the number of a day and the default limit.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: 100,000 events"]
+async fn a_dead_application_with_a_hundred_thousand_events_harms_no_other_tenant() {
+    let limit = 64 << 20;
+    let (most, longest) = a_dead_application(limit, 400).await;
+    assert!(most <= limit / 4, "{most} bytes");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
+}
+
 /// Prints how long the deletion of a hook takes, and until its events are gone.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: 18,500 events wait"]

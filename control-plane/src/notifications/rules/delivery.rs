@@ -10,11 +10,12 @@
 //!            └── dropped (*): removed                └─ failed, and `retry_for` has passed ─► expired, removed
 //! ```
 //!
-//! (*) An operator drops a delivery, and the leader the events of a deleted hook.
+//! (*) An operator drops a delivery, the leader the events of a deleted hook, and the replica that
+//! accepts a delivery the oldest events of its tenant if there is no space (ADR 37).
 //!
 //! **D1** At most one delivery of a lane (one meeting's callbacks to one target, or its events for one
 //! hook) is under way, and they are tried in the order in which they happened or were accepted.
-//! **D2** A delivery is removed only by one of the four ends above, and expires only after `retry_for`
+//! **D2** A delivery is removed only by one of the ends above, and expires only after `retry_for`
 //! of attempts by a running clock. **D3** No target has more than its share of attempts under way.
 //! **D4** A target that fails delays no other target. **D5** Each waiting delivery has a time of its
 //! next action, or waits for the end of an attempt. **D6** No tenant has more attempts under way than

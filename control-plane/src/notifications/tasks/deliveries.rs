@@ -18,22 +18,32 @@ use usher_runtime::{
     repeated_warnings::RepeatedWarnings,
 };
 
-use self::index::{DeliveryIndex, SpaceReservation};
+use self::index::{DeliveryIndex, DisplacedEvent, SpaceReservation};
 pub use self::{index::WaitingDelivery, worker::DeliveryWorker};
 use crate::{
     notifications::{
         metrics::deliveries::DeliveryMetrics,
         rules::{
-            delivery::{Delivery, DeliveryForm, HookKey, shares::SpaceRefusal},
+            delivery::{
+                Delivery, DeliveryForm, HookKey,
+                shares::{DeliveryScarcity, SpaceRefusal},
+            },
             ids::DeliveryId,
         },
         store::deliveries::{decode, encode, path},
     },
+    ops::alarms::{Alarm, RaisedAlarms},
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
 };
 
 /// Bytes of events that are written at once; etcd takes 1.5 MiB.
 const EVENTS_AT_ONCE: usize = 1 << 20;
+
+/// Largest number of events that one request removes for newer ones.
+const DISPLACED_AT_ONCE: usize = 128;
+
+/// The space of one delivery of a tenant.
+type TenantSpace = (TenantId, SpaceReservation);
 
 /// Number of attempts to note a repeated callback against concurrent writes.
 const TRIES: usize = 4;
@@ -64,6 +74,8 @@ pub struct DeliveryBook {
     max_waiting: u64,
     metrics: DeliveryMetrics,
     warnings: Arc<Mutex<RepeatedWarnings>>,
+    scarcity: Arc<Mutex<DeliveryScarcity>>,
+    alarms: RaisedAlarms,
     /// Whether all deliveries of the store were read once.
     read: Arc<watch::Sender<bool>>,
 }
@@ -74,7 +86,7 @@ impl DeliveryBook {
         store: Arc<dyn Store>,
         wall: WallClock,
         settings: &CallbackSettings,
-        metrics: DeliveryMetrics,
+        (metrics, alarms): (DeliveryMetrics, RaisedAlarms),
     ) -> Self {
         Self {
             store,
@@ -83,6 +95,8 @@ impl DeliveryBook {
             max_waiting: settings.max_waiting,
             metrics,
             warnings: Arc::default(),
+            scarcity: Arc::default(),
+            alarms,
             read: Arc::default(),
         }
     }
@@ -106,7 +120,8 @@ impl DeliveryBook {
         let value = encode(delivery, None);
         // A repeated callback needs no further space.
         let is_new = !self.book.contains(id);
-        let _space = is_new.then(|| self.space(delivery, value.len())).transpose()?;
+        let space = is_new.then(|| self.space(delivery, value.len())).transpose()?;
+        self.displace(space.as_slice()).await?;
         let key = path(id);
         for _ in 0..TRIES {
             let guards = vec![TxnGuard::Absent(key.clone())];
@@ -123,15 +138,61 @@ impl DeliveryBook {
     }
 
     /// Reserves the space of a new delivery.
-    fn space(&self, delivery: &Delivery, size: usize) -> Result<SpaceReservation, SpaceRefusal> {
-        self.book.reserve(delivery, size, self.max_waiting).inspect_err(|refusal| {
+    fn space(&self, delivery: &Delivery, size: usize) -> Result<TenantSpace, SpaceRefusal> {
+        let reserved = self.book.reserve(delivery, size, self.max_waiting);
+        let reserved = reserved.inspect_err(|refusal| {
             let (tenant, kind, reason) = (&delivery.meeting.tenant, delivery.kind.name(), refusal.name());
             self.metrics.turned_away(*refusal);
+            self.scarce(tenant, 1);
             let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(held_back) = warnings.admit(reason, clock::now()) {
                 warn!(%tenant, kind, reason, held_back, "no space for a delivery");
             }
-        })
+        })?;
+        Ok((delivery.meeting.tenant.clone(), reserved))
+    }
+
+    /// Removes the events that expire for new deliveries. One that was attempted or written
+    /// concurrently stays.
+    async fn displace(&self, space: &[TenantSpace]) -> Result<(), DeliveryError> {
+        let of = |(tenant, reserved): &'_ TenantSpace| {
+            let events = reserved.displaced().iter();
+            events.map(|event| (tenant.clone(), event.clone())).collect::<Vec<_>>()
+        };
+        let events: Vec<(TenantId, DisplacedEvent)> = space.iter().flat_map(of).collect();
+        for some in events.chunks(DISPLACED_AT_ONCE) {
+            let txn = |(_, event): &(TenantId, DisplacedEvent)| {
+                let key = path(&event.id);
+                let guards = vec![TxnGuard::Unchanged(key.clone(), event.modified)];
+                StoreTxn { guards, writes: vec![TxnWrite::Delete(key)] }
+            };
+            let verdicts = self.store.commit(some.iter().map(txn).collect()).await?;
+            let pairs = some.iter().zip(verdicts);
+            for ((tenant, event), _) in
+                pairs.filter(|(_, verdict)| matches!(verdict, TxnVerdict::Committed(_)))
+            {
+                self.book.remove(&path(&event.id));
+                self.metrics.ended("displaced");
+                self.scarce(tenant, 1);
+                let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(held_back) = warnings.admit("displaced", clock::now()) {
+                    warn!(%tenant, held_back, "oldest event expired for a newer delivery");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that deliveries of a tenant were lost for lack of space.
+    fn scarce(&self, tenant: &TenantId, lost: u64) {
+        let mut scarcity = self.scarcity.lock().unwrap_or_else(PoisonError::into_inner);
+        scarcity.note(tenant, lost, clock::now());
+    }
+
+    /// Raises or clears the alarm of lost deliveries.
+    fn show_scarcity(&self) {
+        let mut scarcity = self.scarcity.lock().unwrap_or_else(PoisonError::into_inner);
+        self.alarms.set(Alarm::DeliverySpace, scarcity.alarm(clock::now()));
     }
 
     /// Notes that a stored delivery was repeated; `false` if it has ended or changed meanwhile.
@@ -149,8 +210,8 @@ impl DeliveryBook {
 
     /// Writes events for hooks. After the return each written event is delivered or expires. Events
     /// may take half of the space, and one tenant's events a quarter, so that an application that
-    /// is down takes no space from others. Returns the number of written events and of those
-    /// without space.
+    /// is down takes no space from others: its own oldest events expire for the new ones (ADR 37).
+    /// Returns the number of written events and of those without space.
     ///
     /// # Errors
     /// Some events may or may not be written. The same ids can be sent again.
@@ -159,7 +220,8 @@ impl DeliveryBook {
         events: Vec<(DeliveryId, Delivery)>,
     ) -> Result<(usize, usize), DeliveryError> {
         let (mut txns, mut size, mut accepted, mut turned_away) = (Vec::new(), 0, 0, 0);
-        let mut space = Vec::new();
+        // Every reservation stands until all are written; those from `begun` on since the last write.
+        let (mut space, mut begun): (Vec<TenantSpace>, usize) = (Vec::new(), 0);
         for (id, delivery) in events {
             let value = encode(&delivery, None);
             if !self.book.contains(&id) {
@@ -170,8 +232,9 @@ impl DeliveryBook {
                 space.push(reserved);
             }
             if size + value.len() > EVENTS_AT_ONCE {
+                self.displace(&space[begun..]).await?;
                 self.store.commit(std::mem::take(&mut txns)).await?;
-                size = 0;
+                (size, begun) = (0, space.len());
             }
             size += value.len();
             let key = path(&id);
@@ -184,6 +247,7 @@ impl DeliveryBook {
             accepted += 1;
         }
         if !txns.is_empty() {
+            self.displace(&space[begun..]).await?;
             self.store.commit(txns).await?;
         }
         Ok((accepted, turned_away))

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, futures::Notified};
 use tracing::error;
 use usher_model::id::TenantId;
 
-pub(super) use self::held::DeadEvent;
+pub(super) use self::held::{DeadEvent, DisplacedEvent};
 use self::held::{HeldDeliveries, HeldDelivery};
 use crate::{
     notifications::{
@@ -40,17 +40,28 @@ pub struct WaitingDelivery {
 }
 
 /// The space of a delivery that is being written. It is given back when the write has ended: then
-/// the delivery itself takes the space, or nothing does.
+/// the delivery itself takes the space, or none does, and the events that were to expire for it take
+/// theirs again unless they are gone.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct SpaceReservation {
     index: DeliveryIndex,
     claim: SpaceClaim,
+    displaced: Vec<DisplacedEvent>,
+}
+
+impl SpaceReservation {
+    /// Returns the events that expire for the delivery.
+    pub(super) fn displaced(&self) -> &[DisplacedEvent] {
+        &self.displaced
+    }
 }
 
 impl Drop for SpaceReservation {
     fn drop(&mut self) {
-        self.index.lock().space.remove(&self.claim);
+        let mut held = self.index.lock();
+        held.space.remove(&self.claim);
+        held.stay(&self.displaced);
     }
 }
 
@@ -102,6 +113,7 @@ impl DeliveryIndex {
             created: entry.create_revision,
             modified: entry.mod_revision,
             delivery,
+            leaving: false,
         };
         self.lock().insert(id.clone(), held);
         Some((id, seen))
@@ -149,7 +161,7 @@ impl DeliveryIndex {
     }
 
     /// Reserves the space of a delivery that has `size` bytes, where all deliveries may take
-    /// `limit`.
+    /// `limit`. Older events of the tenant may have to expire for it.
     ///
     /// # Errors
     /// Returns the share that is exhausted.
@@ -160,8 +172,8 @@ impl DeliveryIndex {
         limit: u64,
     ) -> Result<SpaceReservation, SpaceRefusal> {
         let claim = SpaceClaim::of(delivery, size);
-        self.lock().space.claim(&claim, limit)?;
-        Ok(SpaceReservation { index: self.clone(), claim })
+        let displaced = self.lock().claim(&claim, delivery.hook_key().as_ref(), limit)?;
+        Ok(SpaceReservation { index: self.clone(), claim, displaced })
     }
 
     /// Replaces the registered hooks by those of a listing.

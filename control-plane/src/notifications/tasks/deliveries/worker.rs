@@ -328,6 +328,7 @@ impl DeliveryWorker {
     fn show(&self) {
         let (count, oldest) = self.deliveries.waiting();
         self.deliveries.metrics.waiting(count, oldest, self.deliveries.book.bytes());
+        self.deliveries.show_scarcity();
     }
 }
 

@@ -119,6 +119,48 @@ fn a_ledger_that_lost_every_claim_is_empty() {
     assert_eq!(format!("{ledger:?}"), format!("{:?}", SpaceLedger::default()));
 }
 
+/// A tenant whose application is down for a day: the newest events wait, the oldest have expired,
+/// and the space stays within the tenant's share.
+#[test]
+fn the_oldest_events_expire_for_newer_ones_of_the_same_tenant_and_no_other_delivery() {
+    use std::collections::VecDeque;
+
+    use super::displacement::{displaced, pool};
+
+    let (mut ledger, mut waiting) = (SpaceLedger::default(), VecDeque::new());
+    let other = claim(1, 1, SpaceKind::Event, 1 << 20);
+    ledger.claim(&other, LIMIT).expect("fits");
+    for number in 0..100_000_usize {
+        let event = claim(0, number % 4, SpaceKind::Event, 1 << 10);
+        if let Err(refusal) = ledger.claim(&event, LIMIT) {
+            pool(event.kind, refusal).expect("events make space for events");
+            let oldest = waiting.iter().cloned().enumerate();
+            let gone = displaced(&event, ledger.taken(&event), LIMIT, oldest).expect("is enough");
+            for _ in &gone {
+                ledger.remove(&waiting.pop_front().expect("waits"));
+            }
+            ledger.claim(&event, LIMIT).expect("has space now");
+        }
+        waiting.push_back(event);
+        assert!(ledger.all() <= LIMIT / 4 + (2 << 20), "{}", ledger.all());
+    }
+    assert!(waiting.len() > 10_000, "{}", waiting.len());
+    assert_eq!(ledger.taken(&other).tenant, 1 << 20, "the other tenant keeps its event");
+}
+
+#[test]
+fn no_callback_expires_for_another_and_no_unsigned_one_displaces_an_event() {
+    use super::displacement::{DisplacedPool, pool};
+
+    for refusal in [SpaceRefusal::Full, SpaceRefusal::Tenant, SpaceRefusal::Events, SpaceRefusal::Address] {
+        assert_eq!(pool(SpaceKind::Unsigned, refusal), None);
+        let address = refusal == SpaceRefusal::Address;
+        let of_event = if address { DisplacedPool::Hook } else { DisplacedPool::Tenant };
+        assert_eq!(pool(SpaceKind::Event, refusal), Some(of_event));
+        assert_eq!(pool(SpaceKind::Signed, refusal), (!address).then_some(DisplacedPool::Tenant));
+    }
+}
+
 proptest! {
     /// However greedy some tenants are, the limit holds, and the next tenant finds space.
     #[test]

@@ -9,7 +9,10 @@ use usher_model::id::TenantId;
 use crate::notifications::rules::{
     delivery::{
         Delivery, HookFence, HookKey, HookStanding,
-        shares::{SpaceClaim, SpaceLedger},
+        shares::{
+            SpaceClaim, SpaceLedger, SpaceRefusal,
+            displacement::{self, DisplacedPool},
+        },
     },
     ids::DeliveryId,
 };
@@ -22,6 +25,8 @@ pub(super) struct HeldDelivery {
     pub(super) modified: u64,
     pub(super) delivery: Delivery,
     pub(super) claim: SpaceClaim,
+    /// Whether it is about to expire for a newer delivery, which has its space already.
+    pub(super) leaving: bool,
 }
 
 /// An event that must not go out any more.
@@ -34,6 +39,14 @@ pub(in super::super) struct DeadEvent {
     pub(in super::super) missing: Option<HookKey>,
 }
 
+/// An event that expires for a newer delivery of its tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct DisplacedEvent {
+    pub(in super::super) id: DeliveryId,
+    /// Revision that last changed the delivery.
+    pub(in super::super) modified: u64,
+}
+
 /// All deliveries, with their orders.
 #[derive(Debug, Default)]
 pub(super) struct HeldDeliveries {
@@ -42,6 +55,8 @@ pub(super) struct HeldDeliveries {
     by_age: BTreeSet<(u64, DeliveryId)>,
     /// The events of each hook, in the order of acceptance.
     events: BTreeMap<HookKey, BTreeSet<(u64, DeliveryId)>>,
+    /// The events of each tenant, in the order of acceptance.
+    events_of: BTreeMap<TenantId, BTreeSet<(u64, DeliveryId)>>,
     event_count: usize,
     /// Hooks with events that must not go out.
     dead: BTreeSet<HookKey>,
@@ -60,6 +75,8 @@ impl HeldDeliveries {
         self.of.entry(held.delivery.meeting.tenant.clone()).or_default().insert(id.clone());
         if let Some(hook) = held.delivery.hook_key() {
             self.event_count += 1;
+            let of_tenant = self.events_of.entry(held.delivery.meeting.tenant.clone()).or_default();
+            of_tenant.insert((held.created, id.clone()));
             self.events.entry(hook.clone()).or_default().insert((held.created, id.clone()));
             self.judge(&hook);
         }
@@ -69,7 +86,9 @@ impl HeldDeliveries {
     pub(super) fn remove(&mut self, id: &DeliveryId) {
         let Some(old) = self.all.remove(id) else { return };
         self.bytes -= old.value.len() as u64;
-        self.space.remove(&old.claim);
+        if !old.leaving {
+            self.space.remove(&old.claim);
+        }
         self.by_age.remove(&(old.created, id.clone()));
         let tenant = &old.delivery.meeting.tenant;
         if let Some(ids) = self.of.get_mut(tenant) {
@@ -80,6 +99,12 @@ impl HeldDeliveries {
         }
         let Some(hook) = old.delivery.hook_key() else { return };
         self.event_count -= 1;
+        if let Some(ids) = self.events_of.get_mut(tenant) {
+            ids.remove(&(old.created, id.clone()));
+            if ids.is_empty() {
+                self.events_of.remove(tenant);
+            }
+        }
         if let Some(ids) = self.events.get_mut(&hook) {
             ids.remove(&(old.created, id.clone()));
             if ids.is_empty() {
@@ -87,6 +112,50 @@ impl HeldDeliveries {
             }
         }
         self.judge(&hook);
+    }
+
+    /// Claims the space of a new delivery. If there is none, the oldest events that make space for it
+    /// give theirs up, and are returned: they are removed from the store next.
+    ///
+    /// # Errors
+    /// Returns the share that is exhausted.
+    pub(super) fn claim(
+        &mut self,
+        claim: &SpaceClaim,
+        hook: Option<&HookKey>,
+        limit: u64,
+    ) -> Result<Vec<DisplacedEvent>, SpaceRefusal> {
+        let Err(refusal) = self.space.claim(claim, limit) else { return Ok(Vec::new()) };
+        let candidates = match displacement::pool(claim.kind, refusal) {
+            Some(DisplacedPool::Hook) => hook.and_then(|hook| self.events.get(hook)),
+            Some(DisplacedPool::Tenant) => self.events_of.get(&claim.tenant),
+            None => None,
+        };
+        let staying = |(_, id): &&(u64, DeliveryId)| self.all.get(id).is_some_and(|held| !held.leaving);
+        let oldest = candidates.into_iter().flatten().filter(staying).filter_map(|(_, id)| {
+            let held = self.all.get(id)?;
+            Some((DisplacedEvent { id: id.clone(), modified: held.modified }, held.claim.clone()))
+        });
+        let gone = displacement::displaced(claim, self.space.taken(claim), limit, oldest).ok_or(refusal)?;
+        for event in &gone {
+            if let Some(held) = self.all.get_mut(&event.id) {
+                held.leaving = true;
+                self.space.remove(&held.claim);
+            }
+        }
+        self.space.claim(claim, limit)?;
+        Ok(gone)
+    }
+
+    /// Gives events that were not removed their space back.
+    pub(super) fn stay(&mut self, events: &[DisplacedEvent]) {
+        for event in events {
+            if let Some(held) = self.all.get_mut(&event.id)
+                && std::mem::take(&mut held.leaving)
+            {
+                self.space.add(&held.claim);
+            }
+        }
     }
 
     /// Notes whether a hook has events that must not go out. If any has none, the oldest has none:

@@ -94,3 +94,33 @@ fn events_of_a_deleted_hook_neither_go_out_nor_stay() {
     index.remove(&path(&id(2)));
     assert!(dead().is_empty() && index.dead_events(0).is_empty());
 }
+
+#[test]
+fn events_that_expire_for_a_newer_one_give_their_space_up_once() {
+    let index = DeliveryIndex::default();
+    // Each entry counts for 512 bytes, and one hook has an eighth of the space.
+    let limit = 512 * 8 * 4;
+    for number in 1..=4 {
+        index.put(&entry(number, "a", true));
+    }
+    index.put(&entry(9, "b", true));
+    let taken = || index.lock().space.all();
+    let full = taken();
+    let newer = |number| decode(&entry(number, "a", true).value).expect("is one");
+    let ids =
+        |space: &SpaceReservation| space.displaced().iter().map(|event| event.id.clone()).collect::<Vec<_>>();
+    let one = index.reserve(&newer(5), 100, limit).expect("has space");
+    let two = index.reserve(&newer(6), 100, limit).expect("has space");
+    assert_eq!((ids(&one), ids(&two)), (vec![id(1)], vec![id(2)]), "the oldest, each for one");
+    assert_eq!(taken(), full, "the new ones have the space");
+    drop(one);
+    assert_eq!(taken(), full, "the first was not written: its event stays");
+    index.remove(&path(&id(2)));
+    index.put(&entry(6, "a", true));
+    drop(two);
+    assert_eq!(taken(), full, "the second has taken the place of its event");
+    let waiting = || index.page(None, None, 9).0.into_iter().map(|shown| shown.id).collect::<Vec<_>>();
+    assert_eq!(waiting(), [id(1), id(3), id(4), id(6), id(9)]);
+    index.clear();
+    assert_eq!(taken(), 0);
+}
