@@ -7,3 +7,4 @@ mod fixture;
 mod listing_size;
 mod refusal;
 mod space;
+mod week;
