@@ -133,6 +133,13 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the store's current revision, linearizably.
     async fn revision(&self) -> Result<u64, StoreError>;
 
+    /// Returns the revision of the newest change of a present entry whose key starts with `prefix`,
+    /// linearizably; 0 without an entry.
+    async fn newest_change(&self, prefix: &str) -> Result<u64, StoreError> {
+        let entries = self.read_prefix(prefix).await?.entries;
+        Ok(entries.iter().map(|entry| entry.mod_revision).max().unwrap_or_default())
+    }
+
     /// Follows every change at or after revision `from` to keys that start with `prefix`, in
     /// order, whole revisions at a time. The stream ends with an error, never silently.
     async fn watch(

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn f8_a_defragmentation_is_noticed_by_the_file_of_the_same_member() {
         let (mut watch, start) = (ShrinkWatch::default(), Instant::now());
-        let file = |member, taken| StoreSpace { member, taken, ..StoreSpace::default() };
+        let file = |member, taken| StoreSpace { taken, member, ..StoreSpace::default() };
         assert_eq!(watch.observe(&file(1, 900), start), None);
         assert_eq!(watch.observe(&file(2, 100), start), None, "the smaller file of another member");
         assert_eq!(watch.observe(&file(1, 950), start), None);

@@ -17,14 +17,14 @@ mod watch;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use etcd_client::{Client, GetOptions, GetResponse, KeyValue};
+use etcd_client::{Client, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget};
 use futures::stream::BoxStream;
 use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
 use self::{
     endpoint_pool::EndpointPool,
-    key_space::{KeySpace, number, revision},
+    key_space::{KeySpace, end_of, number, revision},
     listing_pages::{ListingPages, PageRead},
 };
 use super::keys;
@@ -124,6 +124,21 @@ impl Store for EtcdStore {
 
     async fn revision(&self) -> Result<u64, StoreError> {
         self.header().await.map(|(revision, _)| revision)
+    }
+
+    async fn newest_change(&self, prefix: &str) -> Result<u64, StoreError> {
+        let start = self.space.full(prefix);
+        let get = |client: Client| {
+            let options = GetOptions::new()
+                .with_range(end_of(&start))
+                .with_sort(SortTarget::Mod, SortOrder::Descend)
+                .with_limit(1)
+                .with_keys_only();
+            let start = start.clone();
+            async move { client.kv_client().get(start, Some(options)).await }
+        };
+        let found = self.pool.call(CallKind::Read, get).await?;
+        Ok(found.kvs().first().map_or(0, |pair| number(pair.mod_revision())))
     }
 
     async fn watch(

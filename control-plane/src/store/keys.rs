@@ -32,6 +32,9 @@ pub const RETIRED_FRESHNESS: &str = "fresh/";
 /// Prefix of the health counters.
 pub const HEALTH_COUNTERS: &str = "health/";
 
+/// Prefix of the samples.
+pub const SAMPLES: &str = "load/";
+
 /// Prefix of the candidates' keys; the oldest candidate leads.
 pub const ELECTION: &str = "election/";
 

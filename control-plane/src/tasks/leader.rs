@@ -147,7 +147,7 @@ impl LeaderTask {
                 self.leadership.step_down(ReplicaRole::Stranded);
             }
             TermEnd::Lost | TermEnd::Idle | TermEnd::Stopping => {
-                self.leadership.step_down(ReplicaRole::Follower)
+                self.leadership.step_down(ReplicaRole::Follower);
             }
         }
         if let TermEnd::Stopping | TermEnd::Idle = end

@@ -8,7 +8,7 @@ use std::{
 use usher_model::id::ServerId;
 
 use super::fleet_handle::FleetHandle;
-use crate::core::poll_duty::PollDuty;
+use crate::core::{fleet::FleetServer, poll_duty::PollDuty};
 
 /// The results of this leadership's polls; clones share them.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl PollDuties {
     /// Returns a server without a result in time.
     pub(super) fn overdue(&self, now: Instant) -> Option<ServerId> {
         let polled: Vec<ServerId> = self.fleet.read(|fleet| {
-            let ids = fleet.servers().map(|server| server.id());
+            let ids = fleet.servers().map(FleetServer::id);
             ids.filter(|id| fleet.is_polled(id)).cloned().collect()
         });
         self.lock().overdue(&polled, self.limit, now)

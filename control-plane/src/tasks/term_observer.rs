@@ -1,16 +1,17 @@
-//! Observes the leadership on a replica that does not lead, so that the samples which the leader keeps
-//! stay fresh there without a write (ADR 34).
+//! Observes the leadership: on a replica that does not lead, so that the samples which the leader keeps
+//! stay fresh there without a write (ADR 34), and on the leader, which would otherwise learn from the
+//! next refused write only that its election key is gone.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use usher_model::revision::Revision;
+use usher_model::revision::{FencingToken, Revision};
 use usher_runtime::clock;
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
-    ports::{Store, StoreError, StoreListing},
+    ports::{Store, StoreError},
     store::keys,
 };
 
@@ -56,7 +57,10 @@ impl TermObserver {
     }
 
     async fn observe(&self) {
-        // A leader knows its own polls, and one that lost the store makes none that count.
+        if let Some(token) = self.leadership.token(clock::now()) {
+            return self.observe_own(&token).await;
+        }
+        // A leader that lost the store makes no polls that count.
         if self.leadership.polls() || !self.fleet.complete() {
             return;
         }
@@ -75,24 +79,41 @@ impl TermObserver {
         }
     }
 
-    /// Returns the term of the present leader, once the fleet shows every failure that was stored
-    /// before the reading.
+    /// Doubts the leadership of this replica if its election key is not the oldest one. A leader knows
+    /// its own polls, so no age changes.
+    async fn observe_own(&self, token: &FencingToken) {
+        let leader = tokio::time::timeout(self.patience, self.leader()).await;
+        if matches!(leader, Ok(Ok((leader, _))) if leader != Some(token.create_revision)) {
+            self.leadership.confirm(token).await;
+        }
+    }
+
+    /// Returns the term of the present leader, and the revision at which it was read.
+    async fn leader(&self) -> Result<(Option<u64>, u64), StoreError> {
+        let election = self.store.read_prefix(keys::ELECTION).await?;
+        Ok((election.entries.iter().map(|entry| entry.create_revision).min(), election.revision))
+    }
+
+    /// Returns the term of the present leader, once the fleet shows every result of a poll that was
+    /// stored before the reading.
     async fn term(&self) -> Result<Option<u64>, StoreError> {
         let epoch = self.fleet.revision().epoch;
-        let election = self.store.read_prefix(keys::ELECTION).await?;
-        let leader = election.entries.iter().map(|entry| entry.create_revision).min();
-        let reached = self.fleet.reach(Revision::new(epoch, election.revision), SEE_WITHIN).await.is_ok();
-        if reached || self.shows(&self.store.read_prefix(keys::HEALTH_COUNTERS).await?) {
+        let (leader, revision) = self.leader().await?;
+        let reached = self.fleet.reach(Revision::new(epoch, revision), SEE_WITHIN).await.is_ok();
+        if reached || self.shows_polls().await? {
             Ok(leader)
         } else {
-            debug!(revision = election.revision, "fleet behind the store, samples age");
+            debug!(revision, "fleet behind the store, samples age");
             Ok(None)
         }
     }
 
-    /// Returns whether the fleet has applied every change of these entries.
-    fn shows(&self, listing: &StoreListing) -> bool {
-        let newest = listing.entries.iter().map(|entry| entry.mod_revision).max();
-        newest.is_none_or(|newest| newest <= self.fleet.revision().seq)
+    /// Returns whether the fleet has applied every result of a poll.
+    async fn shows_polls(&self) -> Result<bool, StoreError> {
+        let (health, samples) = tokio::try_join!(
+            self.store.newest_change(keys::HEALTH_COUNTERS),
+            self.store.newest_change(keys::SAMPLES)
+        )?;
+        Ok(health.max(samples) <= self.fleet.revision().seq)
     }
 }

@@ -126,10 +126,13 @@ impl StoreUpkeep {
         if self.tidied.as_ref() == Some(&token) || !self.fleet.complete() {
             return;
         }
-        match retired_keys::remove_some(self.store.as_ref(), token.clone()).await {
-            Ok(true) => self.tidied = Some(token),
-            Ok(false) => {}
-            Err(error) => warn!(%error, "retired keys not removed"),
+        loop {
+            match retired_keys::remove_some(self.store.as_ref(), token.clone()).await {
+                Ok(true) => break self.tidied = Some(token),
+                Ok(false) if self.leadership.token(clock::now()).as_ref() == Some(&token) => {}
+                Ok(false) => break,
+                Err(error) => break warn!(%error, "retired keys not removed"),
+            }
         }
     }
 

@@ -50,6 +50,10 @@ impl Store for WatchedStore {
         self.watched("revision", self.store.revision()).await
     }
 
+    async fn newest_change(&self, prefix: &str) -> Result<u64, StoreError> {
+        self.watched("newest change", self.store.newest_change(prefix)).await
+    }
+
     async fn watch(
         &self,
         prefix: &str,

@@ -15,6 +15,7 @@ mod hooks;
 mod meetings;
 mod placement;
 mod polls;
+mod quiet_polls;
 mod reconcile;
 mod request_ids;
 mod restart;

@@ -15,6 +15,9 @@ pub(crate) async fn entries_are_listed_with_the_revisions_that_made_them(subject
     let first = commit(&*store, vec![], vec![put("servers/a", "1"), put("servers/b", "1")]).await;
     let second = commit(&*store, vec![], vec![put("servers/a", "2")]).await;
     assert!(second > first);
+    assert_eq!(store.newest_change("servers/").await.expect("is read"), second);
+    assert_eq!(store.newest_change("servers/b").await.expect("is read"), first);
+    assert_eq!(store.newest_change("other/").await.expect("is read"), 0);
     let found = list(&*store, "servers/").await;
     let found: Vec<_> =
         found.iter().map(|e| (&*e.key, &*e.value, e.create_revision, e.mod_revision)).collect();

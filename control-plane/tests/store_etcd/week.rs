@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::{
     core::{
@@ -121,6 +121,7 @@ impl University {
             algorithm: ChecksumAlgorithm::Sha256,
             created_at_ms: 0,
             former_of: None,
+            created_by: None,
         };
         self.write(Plan { guards: Vec::new(), writes: vec![PlanWrite::Server(server)] }).await;
         self.running.push(Vec::new());
@@ -198,7 +199,7 @@ impl University {
             external_id: meeting.key.meeting.to_string(),
             internal_id: meeting.instance.clone(),
             participants: meeting.users,
-            age_ms: u64::try_from((self.time - meeting.begun).as_millis()).expect("is small"),
+            age_ms: u64::try_from(self.time.saturating_sub(meeting.begun).as_millis()).expect("is small"),
             max_users: 0,
             size_hint: 0,
             breakout: false,
@@ -265,7 +266,7 @@ async fn pass(servers: usize, meetings: usize, from: u64, hours: u64) -> i64 {
             week.polls += 1;
             // A poll that equals the one before writes no value, except after a lasting difference of
             // users, which the poll after twelve intervals finds.
-            if std::mem::take(differs) || (step + server as u64) % 13 == 0 {
+            if std::mem::take(differs) || (step + server as u64).is_multiple_of(13) {
                 week.poll(server).await;
             }
         }
@@ -301,14 +302,14 @@ async fn pass(servers: usize, meetings: usize, from: u64, hours: u64) -> i64 {
 /// Two busy hours of a part of the fleet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f8_two_busy_hours_take_little_space() {
-    let size = pass(20, 500, 9, 2).await;
-    assert!(size < 40 << 20, "{size} bytes");
+    let size = Box::pin(pass(20, 500, 9, 2)).await;
+    assert!(size < 10 << 20, "{size} bytes");
 }
 
 /// The whole week: 200 servers, 5,000 meetings at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: a week of 200 servers"]
 async fn f8_a_week_of_a_university_ends_below_200_megabytes() {
-    let size = pass(200, 5_000, 0, 168).await;
+    let size = Box::pin(pass(200, 5_000, 0, 168)).await;
     assert!(size < 200_000_000, "{size} bytes");
 }

@@ -197,7 +197,8 @@ impl PollOnce {
             Ok::<_, Infallible>(PlannedStep { plan, outcome: () })
         };
         let written = self.writer.write(clock::now() + self.write_within, Some(token), decide).await;
-        if matches!(&written, Ok(_) | Err(WriteError::Store(_))) {
+        let is_rejected = |error: &StoreError| matches!(error, StoreError::Rejected(_));
+        if written.is_ok() || matches!(&written, Err(WriteError::Store(error)) if is_rejected(error)) {
             self.duties.note_rejected(id, clock::now());
         }
     }

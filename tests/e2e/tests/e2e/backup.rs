@@ -7,11 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use usher_bbb_sim::BbbSim;
 use usher_harness::{cluster::TestCluster, wait};
 
 /// Returns every running instance, by server and id.
 pub(crate) fn instances(cluster: &TestCluster) -> BTreeMap<(usize, String), String> {
-    let on = |(number, sim): (usize, &usher_bbb_sim::BbbSim)| {
+    let on = |(number, sim): (usize, &BbbSim)| {
         let running = sim.meetings().into_iter().filter(|meeting| !meeting.ending);
         running.map(move |meeting| ((number, meeting.meeting_id), meeting.internal_id)).collect::<Vec<_>>()
     };

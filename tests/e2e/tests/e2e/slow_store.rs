@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use usher_harness::{cluster::TestCluster, load::MeetingLoad, wait};
 
-use crate::store_faults::metric;
+use crate::{store_faults::metric, store_space::fill};
 
 /// F8, C8: the store has no space for another write → new ids get the retryable error and joins
 /// succeed; within one interval, an alarm and an ERROR line name the key and the cause; space is
@@ -22,6 +22,10 @@ async fn c8_f8_a_full_disk_stops_only_new_meetings_and_is_reported() -> Result<(
     let leader = cluster.leader().await?;
     cluster.etcd().fill().await?;
     let full = Instant::now();
+    // A poll that sees the same writes no value.
+    for sim in &cluster.sims {
+        fill(sim, 1).await?;
+    }
     let process = &cluster.control_planes[leader];
     wait::until("the alarm", || async {
         let raised = metric(process, "usher_alarm{name=\"store_write_failed\"").await?;

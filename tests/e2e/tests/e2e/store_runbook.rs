@@ -30,6 +30,7 @@ async fn f8_a_full_store_is_repaired_by_the_steps_of_the_runbook() -> Result<()>
         .etcd_flag(&format!("--quota-backend-bytes={QUOTA}"))
         .set("store.quota", "4MiB")
         .set("store.compact_every", "4s")
+        .expecting_errors()
         .start()
         .await?;
     cluster.client(0).created("before").await?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use usher_bbb_sim::BbbSim;
-use usher_harness::{client::BbbTestClient, cluster::TestCluster, standalone::RunningStandalone, wait};
+use usher_harness::{
+    client::BbbTestClient, cluster::TestCluster, process::RunningProgram, standalone::RunningStandalone, wait,
+};
 
 use crate::store_faults::metric;
 
@@ -28,7 +30,7 @@ async fn polled(sims: &[BbbSim], times: usize, mut meanwhile: impl FnMut(usize))
 }
 
 /// Creates meetings of another balancer, which a sample lists as Usher's; each has users.
-async fn fill(sim: &BbbSim, meetings: usize) -> Result<()> {
+pub(crate) async fn fill(sim: &BbbSim, meetings: usize) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     for number in 0..meetings {
         let query =

@@ -133,21 +133,6 @@ pub struct SpaceTaken {
 }
 
 impl SpaceTaken {
-    /// Returns the space as `claim` finds it once the delivery of `old`, of the same tenant, is gone.
-    #[must_use]
-    pub fn without(self, claim: &SpaceClaim, old: &SpaceClaim) -> Self {
-        let space_if = |applies: bool| if applies { old.space } else { 0 };
-        let is_same = old.address == claim.address;
-        Self {
-            all: self.all.saturating_sub(old.space),
-            events: self.events.saturating_sub(space_if(old.kind == SpaceKind::Event)),
-            tenant: self.tenant.saturating_sub(old.space),
-            tenant_kind: self.tenant_kind.saturating_sub(space_if(old.kind == claim.kind)),
-            address: self.address.saturating_sub(space_if(is_same)),
-            address_count: self.address_count.saturating_sub(u64::from(is_same)),
-        }
-    }
-
     /// Decides whether a delivery that takes `space` may wait, where all together may take `limit`.
     ///
     /// # Errors

@@ -47,11 +47,25 @@ pub fn displaced<T>(
 ) -> Option<Vec<T>> {
     let mut gone = Vec::new();
     for (event, old) in oldest.take(MOST) {
-        taken = taken.without(claim, &old);
+        taken = without(taken, claim, &old);
         gone.push(event);
         if taken.admits(claim.kind, claim.space, limit).is_ok() {
             return Some(gone);
         }
     }
     None
+}
+
+/// Returns the space as `claim` finds it once the delivery of `old`, of the same tenant, is gone.
+fn without(taken: SpaceTaken, claim: &SpaceClaim, old: &SpaceClaim) -> SpaceTaken {
+    let space_if = |applies: bool| if applies { old.space } else { 0 };
+    let is_same = old.address == claim.address;
+    SpaceTaken {
+        all: taken.all.saturating_sub(old.space),
+        events: taken.events.saturating_sub(space_if(old.kind == SpaceKind::Event)),
+        tenant: taken.tenant.saturating_sub(old.space),
+        tenant_kind: taken.tenant_kind.saturating_sub(space_if(old.kind == claim.kind)),
+        address: taken.address.saturating_sub(space_if(is_same)),
+        address_count: taken.address_count.saturating_sub(u64::from(is_same)),
+    }
 }
