@@ -125,7 +125,15 @@ impl EtcdCluster {
         self.compact().await?;
         let mut client = self.client(0).await?;
         client.defragment().await?;
-        disarm(&mut client).await
+        self.disarm().await
+    }
+
+    /// Clears every alarm of every node, as `etcdctl alarm disarm` does.
+    ///
+    /// # Errors
+    /// etcd refuses it.
+    pub async fn disarm(&self) -> Result<()> {
+        disarm(&mut self.client(0).await?).await
     }
 
     /// Makes every node answer only at the end of each `period`, like a node on a slow disk, until
