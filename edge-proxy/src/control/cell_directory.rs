@@ -17,7 +17,7 @@ use usher_model::id::CellName;
 use super::{current_table::CurrentTable, table::LiveTable};
 use crate::core::{
     cell_readiness::{ALL_CELLS_WITHIN, CellReadiness, readiness},
-    cell_routes::{CellRoutes, ClaimConflict},
+    cell_routes::{CellClaims, CellRoutes, ClaimConflict},
 };
 
 /// The rest after the index was made, as a multiple of the time that it took: an import of many tenants changes the
@@ -163,7 +163,10 @@ impl CellDirectory {
         if self.only().is_some() {
             return;
         }
-        let claims = self.cells.iter().map(|cell| Some(cell.current.load().as_ref()?.claims()));
+        let claims = self.cells.iter().map(|cell| {
+            let table = cell.current.load_full()?;
+            Some(CellClaims { epoch: table.revision().epoch, tenants: table.claims() })
+        });
         let routes = CellRoutes::new(&claims.collect::<Vec<_>>());
         self.conflicts.set(i64::try_from(routes.conflicts().len()).unwrap_or(i64::MAX));
         let before = self.routes.swap(Arc::new(routes));
@@ -178,9 +181,9 @@ impl CellDirectory {
         let new: Vec<String> = new.map(|conflict| self.named(conflict)).collect();
         if !new.is_empty() {
             let (count, named) = (new.len(), new[..count_named(new.len())].join("; "));
-            warn!(count, conflicts = named, "several cells have the same tenant or host: the first has it");
+            warn!(count, conflicts = named, "several cells have the same: the first has it");
         } else if now.conflicts().is_empty() && !before.conflicts().is_empty() {
-            info!("no tenant and no host is in several cells any more");
+            info!("cells have no tenant in common any more");
         }
     }
 
@@ -188,6 +191,7 @@ impl CellDirectory {
         let (kind, name, cells) = match conflict {
             ClaimConflict::Tenant(tenant, cells) => ("tenant", tenant.as_str(), cells),
             ClaimConflict::Host(host, cells) => ("host", host.as_str(), cells),
+            ClaimConflict::Cluster(cells) => ("the same cluster", "", cells),
         };
         let cells = cells.iter().filter_map(|cell| Some(self.cells.get(*cell)?.name.as_ref()?.as_str()));
         format!("{kind} {name} in {}", cells.collect::<Vec<_>>().join(", "))
@@ -217,14 +221,11 @@ mod tests {
         FollowedCell { name: Some(CellName::parse(name).expect("is a name")), current: Arc::default() }
     }
 
-    fn revision(seq: u64) -> Revision {
-        Revision::new(1, seq)
-    }
-
-    /// Sets a tenant of a cell that is at revision `seq`.
-    fn set(cell: &FollowedCell, seq: u64, tenant: &str) {
+    /// Adds a tenant to the table of a cell.
+    fn add(cell: &FollowedCell, tenant: &str) {
         let id = TenantId::parse(tenant).expect("is an id");
-        let mut delta = RoutingDelta::new(revision(seq), revision(seq + 1));
+        let base = cell.current.revision().expect("has a table");
+        let mut delta = RoutingDelta::new(base, Revision::new(base.epoch, base.seq + 1));
         let route = TenantRoute { secrets: vec![Secret::new("s")], ..TenantRoute::new(id.clone()) };
         delta.tenants.insert(id, Some(route));
         cell.current.apply(&delta).expect("follows");
@@ -244,19 +245,19 @@ mod tests {
         let running = Arc::clone(&directory);
         tasks.spawn("index", |stop| running.run(stop));
         assert!(directory.ready().is_err_and(|reason| reason.contains("north, south")));
-        north.current.replace(LiveTable::empty(revision(1)));
-        set(&north, 1, "a");
+        north.current.replace(LiveTable::empty(Revision::new(1, 1)));
+        add(&north, "a");
         until(&directory, |routes| matches!(routes.choose(Some("a"), None), CellChoice::Claimed { .. }))
             .await;
         assert_eq!(directory.routes().choose(Some("b"), None), CellChoice::Unread);
         assert!(directory.ready().is_err_and(|reason| reason.ends_with("south")));
-        south.current.replace(LiveTable::empty(revision(5)));
-        set(&south, 5, "b");
+        south.current.replace(LiveTable::empty(Revision::new(2, 5)));
+        add(&south, "b");
         until(&directory, |routes| routes.len() == 2 && !routes.has_unread()).await;
         directory.all_read(PATIENCE).await;
         assert_eq!(directory.ready(), Ok(()));
         assert_eq!((directory.tenants(), conflicts.get()), (2, 0));
-        set(&north, 2, "b");
+        add(&north, "b");
         until(&directory, |routes| routes.conflicts().len() == 1).await;
         assert_eq!(conflicts.get(), 1);
         tasks.shutdown().await;
@@ -266,7 +267,7 @@ mod tests {
     async fn an_edge_is_ready_after_a_while_with_the_tables_that_it_has() {
         let (north, south) = (cell("north"), cell("south"));
         let directory = CellDirectory::new(vec![north, south.clone()], Gauge::default());
-        south.current.replace(LiveTable::empty(revision(1)));
+        south.current.replace(LiveTable::empty(Revision::new(1, 1)));
         assert!(directory.ready().is_err());
         directory.until_ready().await;
         assert_eq!(directory.started.elapsed(), ALL_CELLS_WITHIN);

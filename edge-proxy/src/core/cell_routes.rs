@@ -25,8 +25,14 @@ pub struct TenantClaim {
     pub enabled: bool,
 }
 
-/// The tenants of one cell; `None` if its table was not read.
-pub type CellClaims = Option<Vec<TenantClaim>>;
+/// The table of one cell, as far as it decides the way of a request.
+#[derive(Debug, Clone)]
+pub struct CellClaims {
+    /// The epoch of the store. Two cells with one epoch are one cluster that is configured twice.
+    pub epoch: u64,
+    /// The tenants.
+    pub tenants: Vec<TenantClaim>,
+}
 
 /// The tenant of a request, with the cells that have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +53,15 @@ pub enum CellChoice<'r> {
     Unknown,
 }
 
-/// A tenant or a host that several cells have.
+/// A tenant or a host that several cells have, or a cluster that is configured as several cells.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimConflict {
     /// The tenant, with its cells, the owner first.
     Tenant(TenantId, Vec<usize>),
     /// The host, which different tenants name, with their cells, the owner's first.
     Host(String, Vec<usize>),
+    /// The cells that are one cluster. The first of them is used, and the others count as empty.
+    Cluster(Vec<usize>),
 }
 
 /// The cells of all tenants.
@@ -66,14 +74,24 @@ pub struct CellRoutes {
 }
 
 impl CellRoutes {
-    /// Returns the routes of the cells with these claims, in the order of the configuration.
-    pub fn new(cells: &[CellClaims]) -> Self {
+    /// Returns the routes of the cells with these claims, in the order of the configuration; `None` is a cell whose
+    /// table was not read.
+    pub fn new(cells: &[Option<CellClaims>]) -> Self {
         let mut routes = Self { unread: cells.iter().any(Option::is_none), ..Self::default() };
-        let claims = cells.iter().enumerate().flat_map(|(cell, claims)| {
-            let owned = move |claim: &&TenantClaim| cell == 0 || claim.tenant.as_str() != TenantId::DEFAULT;
-            claims.iter().flatten().filter(owned).map(move |claim| (cell, claim))
-        });
-        let mut claims: Vec<_> = claims.collect();
+        let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut claims = Vec::new();
+        for (cell, read) in cells.iter().enumerate() {
+            let Some(CellClaims { epoch, tenants }) = read else { continue };
+            let same = clusters.entry(*epoch).or_default();
+            same.push(cell);
+            if same.len() > 1 {
+                continue;
+            }
+            let owned = |claim: &&TenantClaim| cell == 0 || claim.tenant.as_str() != TenantId::DEFAULT;
+            claims.extend(tenants.iter().filter(owned).map(|claim| (cell, claim)));
+        }
+        let doubles = clusters.into_values().filter(|cells| cells.len() > 1);
+        routes.conflicts.extend(doubles.map(ClaimConflict::Cluster));
         // The sort keeps the order of the cells. Within a cell, the host of two tenants is the last one's,
         // as in the table of the cell.
         claims.sort_by_key(|(cell, claim)| (!claim.enabled, *cell, Reverse(&claim.tenant)));

@@ -14,6 +14,12 @@ fn disabled(id: &str, hosts: &[&str]) -> TenantClaim {
     TenantClaim { enabled: false, ..claim(id, hosts) }
 }
 
+/// Returns the routes of cells with these tenants, each with a store of its own.
+fn routes(cells: Vec<Option<Vec<TenantClaim>>>) -> CellRoutes {
+    let claims = (1..).zip(cells).map(|(epoch, tenants)| Some(CellClaims { epoch, tenants: tenants? }));
+    CellRoutes::new(&claims.collect::<Vec<_>>())
+}
+
 /// Returns the chosen tenant with its cells.
 fn chosen(routes: &CellRoutes, path: Option<&str>, host: Option<&str>) -> Option<(String, Vec<usize>)> {
     match routes.choose(path, host) {
@@ -24,7 +30,7 @@ fn chosen(routes: &CellRoutes, path: Option<&str>, host: Option<&str>) -> Option
 
 #[test]
 fn a_tenant_is_found_in_its_cell_by_path_and_by_host() {
-    let routes = CellRoutes::new(&[
+    let routes = self::routes(vec![
         Some(vec![claim("a", &["a.test"]), claim("default", &[])]),
         Some(vec![claim("b", &["b.test"])]),
     ]);
@@ -40,19 +46,19 @@ fn a_tenant_is_found_in_its_cell_by_path_and_by_host() {
 #[test]
 fn the_default_tenant_is_always_that_of_the_first_cell() {
     let second = || Some(vec![claim("default", &["any.test"])]);
-    let routes = CellRoutes::new(&[Some(vec![claim("default", &[])]), second()]);
+    let routes = self::routes(vec![Some(vec![claim("default", &[])]), second()]);
     assert_eq!(chosen(&routes, None, Some("any.test")), Some(("default".to_owned(), vec![0])));
     assert!(routes.conflicts().is_empty(), "every cluster has it");
-    let routes = CellRoutes::new(&[Some(vec![]), second()]);
+    let routes = self::routes(vec![Some(vec![]), second()]);
     assert_eq!(routes.choose(None, None), CellChoice::Unknown);
-    let routes = CellRoutes::new(&[None, second()]);
+    let routes = self::routes(vec![None, second()]);
     assert_eq!(routes.choose(None, None), CellChoice::Unread, "the secret may be the same in both");
     assert_eq!(routes.choose(Some("default"), None), CellChoice::Unread);
 }
 
 #[test]
 fn an_unread_cell_makes_unknown_tenants_retryable_and_leaves_the_known_ones_alone() {
-    let routes = CellRoutes::new(&[Some(vec![claim("a", &["a.test"]), claim("default", &[])]), None]);
+    let routes = self::routes(vec![Some(vec![claim("a", &["a.test"]), claim("default", &[])]), None]);
     assert_eq!(routes.choose(Some("b"), None), CellChoice::Unread);
     let certain = |path, host| match routes.choose(path, host) {
         CellChoice::Claimed { certain, .. } => Some(certain),
@@ -66,7 +72,7 @@ fn an_unread_cell_makes_unknown_tenants_retryable_and_leaves_the_known_ones_alon
 
 #[test]
 fn of_two_cells_the_one_where_the_tenant_is_enabled_then_the_first_has_it() {
-    let both = |first, second| CellRoutes::new(&[Some(vec![first]), Some(vec![second])]);
+    let both = |first, second| self::routes(vec![Some(vec![first]), Some(vec![second])]);
     for (first, second, cells) in [
         (claim("a", &[]), claim("a", &[]), [0, 1]),
         (disabled("a", &[]), claim("a", &[]), [1, 0]),
@@ -82,21 +88,31 @@ fn of_two_cells_the_one_where_the_tenant_is_enabled_then_the_first_has_it() {
 #[test]
 fn a_host_in_two_cells_leads_to_one_tenant() {
     // One tenant that moves: also its host leads to the owner, although only the other cell names it.
-    let routes = CellRoutes::new(&[Some(vec![claim("a", &[])]), Some(vec![claim("a", &["a.test"])])]);
+    let routes = self::routes(vec![Some(vec![claim("a", &[])]), Some(vec![claim("a", &["a.test"])])]);
     assert_eq!(chosen(&routes, None, Some("a.test")), Some(("a".to_owned(), vec![0, 1])));
     assert_eq!(routes.conflicts(), [ClaimConflict::Tenant(tenant("a"), vec![0, 1])]);
     // Two tenants: the host is that of the first cell.
-    let routes = CellRoutes::new(&[Some(vec![claim("b", &["x.test"])]), Some(vec![claim("a", &["x.test"])])]);
+    let routes = self::routes(vec![Some(vec![claim("b", &["x.test"])]), Some(vec![claim("a", &["x.test"])])]);
     assert_eq!(chosen(&routes, None, Some("x.test")), Some(("b".to_owned(), vec![0])));
     assert_eq!(routes.conflicts(), [ClaimConflict::Host("x.test".to_owned(), vec![0, 1])]);
     // Two tenants of one cell: the last one, as in the table of the cell, and no conflict of cells.
     let routes =
-        CellRoutes::new(&[Some(vec![claim("a", &["x.test"]), claim("b", &["x.test"])]), Some(vec![])]);
+        self::routes(vec![Some(vec![claim("a", &["x.test"]), claim("b", &["x.test"])]), Some(vec![])]);
     assert_eq!(chosen(&routes, None, Some("x.test")), Some(("b".to_owned(), vec![0])));
     assert!(routes.conflicts().is_empty());
 }
 
-fn any_cell() -> impl Strategy<Value = CellClaims> {
+#[test]
+fn one_cluster_that_is_configured_twice_counts_once() {
+    let claims = |epoch| Some(CellClaims { epoch, tenants: vec![claim("a", &["a.test"])] });
+    let routes = CellRoutes::new(&[claims(7), claims(7)]);
+    assert_eq!(chosen(&routes, Some("a"), None), Some(("a".to_owned(), vec![0])), "its lists are whole");
+    assert_eq!(routes.conflicts(), [ClaimConflict::Cluster(vec![0, 1])]);
+    let routes = CellRoutes::new(&[claims(7), claims(8)]);
+    assert_eq!(routes.conflicts(), [ClaimConflict::Tenant(tenant("a"), vec![0, 1])]);
+}
+
+fn any_cell() -> impl Strategy<Value = Option<Vec<TenantClaim>>> {
     let claim = (0..4_usize, proptest::collection::vec(0..3_usize, 0..3), any::<bool>());
     let claims = proptest::collection::btree_map(0..4_usize, claim, 0..4);
     proptest::option::weighted(0.8, claims).prop_map(|claims| {
@@ -114,7 +130,7 @@ proptest! {
     /// read later never makes a definite answer of a retryable one wrong.
     #[test]
     fn x7_a_choice_is_a_function_of_the_tables(cells in proptest::collection::vec(any_cell(), 1..4)) {
-        let routes = CellRoutes::new(&cells);
+        let routes = self::routes(cells.clone());
         let has = |cell: usize, name: &str| {
             cells[cell].iter().flatten().any(|claim| claim.tenant.as_str() == name)
         };

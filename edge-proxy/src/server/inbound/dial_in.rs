@@ -97,9 +97,12 @@ impl DialInReceiver {
         let tables = self.cells.tables();
         let call = DialInCall::read(&String::from_utf8_lossy(&form));
         let pin = call.as_ref().and_then(|call| call.pin.as_deref());
-        let owner = pin.and_then(|pin| owner(&tables, pin));
+        let owner = pin.map_or(Ok(None), |pin| owner(&tables, pin));
+        let is_shared = owner.is_err();
+        let owner = owner.unwrap_or_default();
         // A number that no table has may be one of a cell whose table was not read.
-        let may_be_elsewhere = tables.len() < self.cells.cells().len() && pin.is_some() && owner.is_none();
+        let may_be_elsewhere =
+            tables.len() < self.cells.cells().len() && pin.is_some() && owner.is_none() && !is_shared;
         if tables.is_empty() || may_be_elsewhere {
             return ("no_table", empty(StatusCode::SERVICE_UNAVAILABLE));
         }
@@ -107,6 +110,7 @@ impl DialInReceiver {
         let (label, answer) = match (&call, pin, &owner, &host) {
             (None, ..) => ("not_found", DialInAnswer::NotFound),
             (Some(_), None, ..) => ("asked", DialInAnswer::Ask),
+            (Some(_), Some(_), None, _) if is_shared => ("several_cells", DialInAnswer::Unreachable),
             (Some(_), Some(_), None, _) => ("unknown", DialInAnswer::AskAgain),
             (Some(_), Some(pin), Some(owner), Some(host))
                 if owner.decision(ApiCall::Join) == RoutingDecision::Forward =>
@@ -123,10 +127,21 @@ impl DialInReceiver {
     }
 }
 
-/// Returns the meeting that callers reach by a PIN, with its server. The ranges of the cells are disjoint; of two
-/// cells that gave one number away, the first has it.
-fn owner(tables: &[Arc<LiveTable>], pin: &str) -> Option<MeetingOwner> {
-    numbers(pin).find_map(|bridge| tables.iter().find_map(|table| MeetingOwner::by_number(table, bridge)))
+/// A PIN stands for meetings of several cells.
+#[derive(Debug, PartialEq, Eq)]
+struct SharedPin;
+
+/// Returns the meeting that callers reach by a PIN, with its server.
+///
+/// # Errors
+/// Several cells have a meeting of this PIN, because their ranges overlap or both gave a spare number. No caller
+/// is connected by a guess to a class that may be another one's.
+fn owner(tables: &[Arc<LiveTable>], pin: &str) -> Result<Option<MeetingOwner>, SharedPin> {
+    let in_table =
+        |table: &Arc<LiveTable>| numbers(pin).find_map(|bridge| MeetingOwner::by_number(table, bridge));
+    let mut owners = tables.iter().filter_map(in_table);
+    let owner = owners.next();
+    if owners.next().is_some() { Err(SharedPin) } else { Ok(owner) }
 }
 
 /// Returns the host of a server's URL, in the form that a SIP address needs.
@@ -139,4 +154,65 @@ fn empty(status: StatusCode) -> HttpResponse {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_bbb::checksum::ChecksumAlgorithm;
+    use usher_model::{
+        id::{MeetingId, ServerId, TenantId},
+        meeting::MeetingKey,
+        revision::Revision,
+        routing::{MeetingRoute, RouteState, RoutingDelta, ServerRoute},
+        server::{AdminState, Health},
+        voice::VoiceBridge,
+    };
+
+    use super::*;
+
+    /// Returns a table in which the meeting `id` has a number.
+    fn table(id: &str, number: u32) -> Arc<LiveTable> {
+        let start = Revision::new(1, 1);
+        let mut delta = RoutingDelta::new(start, Revision::new(1, 2));
+        let server = ServerRoute {
+            id: ServerId::parse("s").expect("is an id"),
+            url: "https://s.test/bigbluebutton/api/".into(),
+            secret: Secret::new("server secret"),
+            admin: AdminState::Enabled,
+            health: Health::Online,
+            algorithm: ChecksumAlgorithm::Sha256,
+        };
+        let meeting = MeetingId::parse(id).expect("is an id");
+        let route = MeetingRoute {
+            key: MeetingKey::new(TenantId::default_tenant(), meeting),
+            server: server.id.clone(),
+            state: RouteState::Pending,
+            voice_bridge: VoiceBridge::new(number),
+        };
+        delta.servers.insert(server.id.clone(), Some(server));
+        delta.meetings.insert(route.key.clone(), Some(route));
+        let table = LiveTable::empty(start);
+        table.apply(&delta).expect("follows the empty table");
+        Arc::new(table)
+    }
+
+    #[test]
+    fn a_pin_of_two_cells_leads_to_neither_meeting() {
+        let (north, south) = (table("north", 12_345), table("south", 123_451));
+        let owner_of = |tables: &[&Arc<LiveTable>], pin| {
+            let tables: Vec<_> = tables.iter().map(|table| Arc::clone(table)).collect();
+            owner(&tables, pin).map(|owner| owner.map(|owner| owner.key.meeting.to_string()))
+        };
+        let is = |id: &str| Ok(Some(id.to_owned()));
+        assert_eq!(owner_of(&[&north, &south], "12345"), is("north"));
+        assert_eq!(
+            owner_of(&[&north, &table("far", 20_001)], "200012"),
+            is("far"),
+            "its second breakout room"
+        );
+        assert_eq!(owner_of(&[&north], "123451"), is("north"), "its first breakout room");
+        assert_eq!(owner_of(&[&north, &south], "123451"), Err(SharedPin));
+        assert_eq!(owner_of(&[&north, &table("other", 12_345)], "12345"), Err(SharedPin));
+        assert_eq!(owner_of(&[&north, &south], "54321"), Ok(None));
+    }
 }
