@@ -11,7 +11,7 @@ use usher_proto::v1::{
 };
 
 use crate::{
-    args::GlobalOptions,
+    args::{GlobalOptions, ListQueryArgs},
     connection::{CallCredentials, FailoverChannel},
     exit::CommandFailure,
 };
@@ -64,8 +64,15 @@ impl AdminClient {
 
     /// Returns every server, without secrets.
     pub async fn all_servers(&self) -> Result<Vec<v1::Server>, CommandFailure> {
-        pages(async |page_token| {
-            let request = v1::ListServersRequest { page_size: PAGE, page_token };
+        self.servers_of(&ListQueryArgs::default()).await
+    }
+
+    /// Returns the servers of a query, without secrets.
+    pub async fn servers_of(&self, query: &ListQueryArgs) -> Result<Vec<v1::Server>, CommandFailure> {
+        limited_pages(query.limit, async |page_size, page_token| {
+            let filter = query.filter.clone().unwrap_or_default();
+            let order_by = query.order_by.clone().unwrap_or_default();
+            let request = v1::ListServersRequest { page_size, page_token, filter, order_by };
             let page = self.servers().list_servers(request).await?.into_inner();
             Ok((page.servers, page.next_page_token))
         })
@@ -97,17 +104,29 @@ impl AdminClient {
         .await
     }
 
-    /// Returns every meeting, or only those of a tenant, of a server, or of both.
-    pub async fn all_meetings(
+    /// Returns every meeting.
+    pub async fn all_meetings(&self) -> Result<Vec<v1::Meeting>, CommandFailure> {
+        self.meetings_of(None, None, &ListQueryArgs::default()).await
+    }
+
+    /// Returns the meetings of a query, or only those of a tenant, of a server, or of both.
+    pub async fn meetings_of(
         &self,
         tenant: Option<&str>,
         server: Option<&str>,
+        query: &ListQueryArgs,
     ) -> Result<Vec<v1::Meeting>, CommandFailure> {
-        let parent = format!("tenants/{}", tenant.unwrap_or("-"));
+        let parent = tenant_name(tenant.unwrap_or("-"));
         let server = server.map(server_name).unwrap_or_default();
-        pages(async |page_token| {
-            let (parent, server) = (parent.clone(), server.clone());
-            let request = v1::ListMeetingsRequest { parent, page_size: PAGE, page_token, server };
+        limited_pages(query.limit, async |page_size, page_token| {
+            let request = v1::ListMeetingsRequest {
+                parent: parent.clone(),
+                page_size,
+                page_token,
+                server: server.clone(),
+                filter: query.filter.clone().unwrap_or_default(),
+                order_by: query.order_by.clone().unwrap_or_default(),
+            };
             let page = self.meetings().list_meetings(request).await?.into_inner();
             Ok((page.meetings, page.next_page_token))
         })
@@ -178,16 +197,31 @@ pub fn tenant_name(id: &str) -> String {
     format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
 }
 
-/// Reads a list page by page. A repeated page token ends the list, because it would repeat for ever.
+/// Reads a list page by page.
 async fn pages<T, F>(mut page: impl FnMut(String) -> F) -> Result<Vec<T>, CommandFailure>
 where
     F: Future<Output = Result<(Vec<T>, String), Status>>,
 {
+    limited_pages(None, |_, token| page(token)).await
+}
+
+/// Reads at most `most` entries of a list page by page; `page` takes the size of a page and its token.
+/// A repeated page token ends the list, because it would repeat for ever.
+async fn limited_pages<T, F>(
+    most: Option<u32>,
+    mut page: impl FnMut(i32, String) -> F,
+) -> Result<Vec<T>, CommandFailure>
+where
+    F: Future<Output = Result<(Vec<T>, String), Status>>,
+{
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let (mut all, mut token) = (Vec::new(), String::new());
     loop {
-        let (items, next) = page(token.clone()).await?;
-        all.extend(items);
-        if next.is_empty() || next == token {
+        let left = most - all.len();
+        let size = i32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let (items, next) = page(size, token.clone()).await?;
+        all.extend(items.into_iter().take(left));
+        if next.is_empty() || next == token || all.len() >= most {
             return Ok(all);
         }
         token = next;

@@ -143,6 +143,9 @@ pub enum MeetingCommand {
         /// List only meetings on this server
         #[arg(long, value_name = "ID")]
         server: Option<String>,
+        /// The choice and the order of the rows.
+        #[command(flatten)]
+        query: ListQueryArgs,
     },
     /// Show one meeting in full
     Show(MeetingRef),
@@ -150,6 +153,20 @@ pub enum MeetingCommand {
     End(MeetingRef),
     /// Give a meeting's id to another server although its own server is only unhealthy
     Supersede(MeetingRef),
+}
+
+/// The arguments that choose and order the rows of a list.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ListQueryArgs {
+    /// List only rows that meet a condition, for example 'users > 50 AND age > 1h'
+    #[arg(long, value_name = "CONDITION")]
+    pub filter: Option<String>,
+    /// Order the rows by a number or a duration, for example 'users desc'; at most 1000 rows are listed then
+    #[arg(long, value_name = "FIELD")]
+    pub order_by: Option<String>,
+    /// List at most this many rows
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
 }
 
 /// The arguments that name one meeting.

@@ -6,6 +6,7 @@ mod deliveries;
 mod demo;
 mod edges;
 mod hooks;
+mod known_names;
 mod meetings;
 mod migrate;
 mod servers;

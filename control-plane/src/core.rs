@@ -9,6 +9,7 @@
 pub(in crate::core) mod draft;
 pub mod drift;
 pub mod epoch;
+pub mod filter;
 pub mod fleet;
 pub mod health;
 pub mod history;

@@ -6,6 +6,7 @@ pub(crate) mod deadline;
 mod edges;
 mod etag;
 mod fleet;
+mod list_query;
 mod meetings;
 pub(crate) mod name;
 pub(crate) mod page;

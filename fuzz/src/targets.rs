@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod callbacks;
 mod dial_in;
+mod list_filter;
 mod proxy_header;
 mod queries;
 mod server_list;
@@ -18,7 +19,7 @@ pub struct FuzzTarget {
 }
 
 /// Every target, in the order of the runs.
-pub static ALL: [FuzzTarget; 17] = [
+pub static ALL: [FuzzTarget; 18] = [
     FuzzTarget { name: "raw_query", run: queries::raw_query },
     FuzzTarget { name: "parameter_list", run: queries::parameter_list },
     FuzzTarget { name: "checksum_removal", run: queries::checksum_removal },
@@ -35,6 +36,7 @@ pub static ALL: [FuzzTarget; 17] = [
     FuzzTarget { name: "callback_request", run: callbacks::callback_request },
     FuzzTarget { name: "webhook_event", run: callbacks::webhook_event },
     FuzzTarget { name: "dial_in", run: dial_in::dial_in },
+    FuzzTarget { name: "list_filter", run: list_filter::list_filter },
     FuzzTarget { name: "whole_request", run: whole_request::whole_request },
 ];
 

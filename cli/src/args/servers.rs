@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
-use super::values::secret;
+use super::{ListQueryArgs, values::secret};
 use crate::core::{shrink::Percent, sync::SyncMode};
 
 /// The commands about BigBlueButton servers.
 #[derive(Debug, Subcommand)]
 pub enum ServerCommand {
     /// List servers with health and load
-    List,
+    List(ListQueryArgs),
     /// Show one server in full
     Show {
         /// Id of the server

@@ -25,7 +25,7 @@ fn endpoint_token_and_output_go_before_or_after_the_noun() {
             "{line}"
         );
         assert_eq!(cli.global.token, Some(Secret::new("t")));
-        assert!(matches!(cli.command, UsherCommand::Servers(ServerCommand::List)));
+        assert!(matches!(cli.command, UsherCommand::Servers(ServerCommand::List(_))));
     }
 }
 
@@ -40,6 +40,8 @@ fn several_endpoints_are_repeated_or_separated_by_commas() {
 fn every_command_of_the_design_is_understood() {
     for line in [
         "status --watch",
+        "servers list --filter health!=online --order-by load --limit 5",
+        "meetings list --tenant a --server b --filter users>3 --order-by users --limit 5",
         "servers show bbb1 --reveal",
         "servers check https://bbb1.example.org --secret s",
         "servers check bbb1",

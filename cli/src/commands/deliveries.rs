@@ -4,7 +4,7 @@
 use serde::Serialize;
 use usher_proto::v1;
 
-use super::confirm;
+use super::{confirm, known_names};
 use crate::{
     admin_client::AdminClient,
     args::{DeliveryCommand, GlobalOptions},
@@ -81,6 +81,9 @@ pub(super) async fn run(
         DeliveryCommand::List { tenant } => {
             let admin = AdminClient::connect(global).await?;
             let all = admin.all_deliveries(tenant.as_deref()).await?;
+            if all.is_empty() {
+                known_names::tenant(&admin, tenant.as_deref()).await?;
+            }
             let rows: Vec<DeliveryRow> = all.into_iter().map(DeliveryRow::from).collect();
             printer.list(&rows, "no callback waits")
         }

@@ -188,7 +188,7 @@ async fn create_meeting(at: &StandaloneAddresses) -> anyhow::Result<()> {
 }
 
 async fn server_of_meeting(admin: &AdminClient) -> Result<String, CommandFailure> {
-    let meetings = admin.all_meetings(None, None).await?;
+    let meetings = admin.all_meetings().await?;
     let server = meetings.first().map(|meeting| meeting.server.trim_start_matches("servers/").to_owned());
     Ok(server.unwrap_or_else(|| "one of them".into()))
 }

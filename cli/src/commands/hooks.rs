@@ -4,7 +4,7 @@
 use serde::Serialize;
 use usher_proto::v1;
 
-use super::confirm;
+use super::{confirm, known_names};
 use crate::{
     admin_client::AdminClient,
     args::{GlobalOptions, HookCommand},
@@ -67,6 +67,9 @@ pub(super) async fn run(
         HookCommand::List { tenant } => {
             let admin = AdminClient::connect(global).await?;
             let all = admin.all_hooks(tenant.as_deref()).await?;
+            if all.is_empty() {
+                known_names::tenant(&admin, tenant.as_deref()).await?;
+            }
             let rows: Vec<HookRow> = all.into_iter().map(HookRow::from).collect();
             printer.list(&rows, "no webhook is registered")
         }

@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use usher_proto::v1;
 
-use super::confirm;
+use super::{confirm, known_names};
 use crate::{
     admin_client::AdminClient,
     args::{GlobalOptions, MeetingCommand, MeetingRef},
@@ -74,8 +74,12 @@ pub(super) async fn run(
 ) -> Result<(), CommandFailure> {
     let admin = AdminClient::connect(global).await?;
     match command {
-        MeetingCommand::List { tenant, server } => {
-            let meetings = admin.all_meetings(tenant.as_deref(), server.as_deref()).await?;
+        MeetingCommand::List { tenant, server, query } => {
+            let meetings = admin.meetings_of(tenant.as_deref(), server.as_deref(), &query).await?;
+            if meetings.is_empty() {
+                known_names::server(&admin, server.as_deref()).await?;
+                known_names::tenant(&admin, tenant.as_deref()).await?;
+            }
             let meetings: Vec<MeetingRow> = meetings.into_iter().map(MeetingRow::from).collect();
             printer.list(&meetings, "no meetings")
         }

@@ -88,7 +88,7 @@ async fn usher(admin: &AdminClient, found: &ScaleliteInventory) -> Result<UsherI
             hosts: tenant.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
         });
     }
-    let meetings = admin.all_meetings(None, None).await?.into_iter().map(|meeting| {
+    let meetings = admin.all_meetings().await?.into_iter().map(|meeting| {
         let tenant = TenantId::parse(&meeting.tenant).map_err(malformed_answer)?;
         let key = MeetingKey::new(tenant, MeetingId::parse(&meeting.meeting_id).map_err(malformed_answer)?);
         let server =

@@ -47,11 +47,14 @@ pub(super) async fn run(
     let mut service = admin.servers();
     let named = |id: &str| server_name(id);
     let changed = match command {
-        ServerCommand::List => {
-            let servers: Vec<ServerRow> =
-                admin.all_servers().await?.into_iter().map(ServerRow::from).collect();
-            return printer
-                .list(&servers, "no servers; add one with `usher servers add URL --secret S --enable`");
+        ServerCommand::List(query) => {
+            let servers = admin.servers_of(&query).await?;
+            let servers: Vec<ServerRow> = servers.into_iter().map(ServerRow::from).collect();
+            let none = match query.filter {
+                Some(_) => "no server meets the condition",
+                None => "no servers; add one with `usher servers add URL --secret S --enable`",
+            };
+            return printer.list(&servers, none);
         }
         ServerCommand::Show { id, reveal } => {
             let view = if reveal { v1::ServerView::RevealSecret } else { v1::ServerView::Unspecified };

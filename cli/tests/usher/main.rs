@@ -4,6 +4,7 @@ mod administration;
 mod endpoints;
 mod fleet;
 mod process;
+mod queries;
 mod secrets;
 mod servers;
 mod sync;

@@ -1,5 +1,8 @@
 //! `MeetingService`: administration of meetings and zombies.
 
+mod entry;
+mod output;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,19 +11,25 @@ use std::{
 use tonic::{Request, Response, Status};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
+    meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey},
     server::{AdminState, Health, Server},
 };
 use usher_proto::v1::{
-    self, AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse,
-    ForgetZombieRequest, ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest,
-    ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse, SupersedeMeetingRequest,
-    SupersedeMeetingResponse, meeting_service_server::MeetingService,
+    AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse, ForgetZombieRequest,
+    ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest, ListMeetingsResponse,
+    ListZombiesRequest, ListZombiesResponse, SupersedeMeetingRequest, SupersedeMeetingResponse,
+    meeting_service_server::MeetingService,
 };
-use usher_runtime::clock;
+use usher_runtime::clock::{self, WallClock};
 
+use self::entry::{MeetingEntry, MeetingList};
 use super::{
-    adopt::MeetingAdopter, deadline, name, page::PageRequest, servers::timestamp, status::RpcRefusal,
+    adopt::MeetingAdopter,
+    deadline,
+    list_query::{ListQuery, SortedLists},
+    name,
+    page::PageRequest,
+    status::RpcRefusal,
 };
 use crate::{
     core::{fleet::Fleet, lifecycle::EndReport, plan::Stored},
@@ -44,6 +53,7 @@ pub(super) struct MeetingRpc {
     admin: FleetAdmin,
     servers: Arc<dyn BbbServers>,
     call_timeout: Duration,
+    sorting: SortedLists,
 }
 
 impl MeetingRpc {
@@ -55,7 +65,7 @@ impl MeetingRpc {
         servers: Arc<dyn BbbServers>,
         call_timeout: Duration,
     ) -> Self {
-        Self { fleet, placer, resolver, admin, servers, call_timeout }
+        Self { fleet, placer, resolver, admin, servers, call_timeout, sorting: SortedLists::default() }
     }
 }
 
@@ -66,18 +76,31 @@ impl MeetingService for MeetingRpc {
         request: Request<ListMeetingsRequest>,
     ) -> Result<Response<ListMeetingsResponse>, Status> {
         let request = request.into_inner();
-        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let query = ListQuery::parse::<MeetingEntry<'_>>(&request.filter, &request.order_by)?;
+        let scope = [&request.parent, &request.server, &request.filter, &request.order_by];
+        let scope = query.as_ref().map(|_| scope.map(String::as_str));
+        let page = PageRequest::parse_within(request.page_size, &request.page_token, scope.as_ref())?;
         let tenant = name::parse_tenant_parent("parent", &request.parent)?;
         let server = match request.server.as_str() {
             "" => None,
             name => Some(name::parse_server("server", name)?),
         };
         let after = page.after(meeting_of_token)?;
+        if let Some(query) = query {
+            let list = MeetingList { tenant, server, now_ms: WallClock::system().now_ms() };
+            let page = query.page(&self.fleet, &list, &page, after, &self.sorting).await?;
+            return Ok(Response::new(ListMeetingsResponse {
+                meetings: page.items,
+                next_page_token: page.next,
+                total_size: page.total,
+            }));
+        }
         let page = self.fleet.read(|fleet| {
             let list = fleet.records_after(tenant.as_ref(), server.as_ref(), after.as_ref());
             let total = fleet.record_count(tenant.as_ref(), server.as_ref());
-            let show =
-                |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| shown(fleet, key, &stored.value);
+            let show = |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| {
+                output::meeting(fleet, key, &stored.value)
+            };
             page.take(total, list, |(key, _)| key.to_string(), show)
         });
         Ok(Response::new(ListMeetingsResponse {
@@ -92,7 +115,7 @@ impl MeetingService for MeetingRpc {
         request: Request<GetMeetingRequest>,
     ) -> Result<Response<GetMeetingResponse>, Status> {
         let key = name::parse_meeting("name", &request.into_inner().name)?;
-        let meeting = self.fleet.read(|fleet| Some(shown(fleet, &key, &fleet.record(&key)?.value)));
+        let meeting = self.fleet.read(|fleet| Some(output::meeting(fleet, &key, &fleet.record(&key)?.value)));
         Ok(Response::new(GetMeetingResponse { meeting: Some(meeting.ok_or_else(|| not_found(&key))?) }))
     }
 
@@ -155,7 +178,7 @@ impl MeetingService for MeetingRpc {
         let page = self.fleet.read(|fleet| {
             let list = fleet.zombies_after(after.as_ref());
             let key = |(key, _): &(&ZombieKey, &Stored<Zombie>)| format!("{}/{}", key.meeting, key.server);
-            page.take(fleet.zombies().len(), list, key, |(key, stored)| zombie(key, &stored.value))
+            page.take(fleet.zombies().len(), list, key, |(key, stored)| output::zombie(key, &stored.value))
         });
         Ok(Response::new(ListZombiesResponse {
             zombies: page.items,
@@ -246,46 +269,6 @@ fn reachable(fleet: &Fleet, id: &ServerId) -> Option<Server> {
     let server = fleet.server(id)?;
     let asked = server.admin() != AdminState::Disabled && server.health() != Health::Offline;
     asked.then(|| server.stored.value.clone())
-}
-
-fn shown(fleet: &Fleet, key: &MeetingKey, record: &MeetingRecord) -> v1::Meeting {
-    let server = fleet.server(&record.server);
-    let (state, create_time_ms) = match &record.state {
-        RecordState::Pending => (v1::RecordState::Pending, record.created_at_ms),
-        RecordState::Active { create_time_ms, .. } => (v1::RecordState::Active, *create_time_ms),
-        RecordState::Ending { .. } => (v1::RecordState::Ending, record.created_at_ms),
-    };
-    let listed = server.zip(record.state.internal_id()).and_then(|(server, id)| server.listed(id));
-    v1::Meeting {
-        name: name::meeting(key),
-        tenant: key.tenant.to_string(),
-        meeting_id: key.meeting.to_string(),
-        server: name::server(&record.server),
-        state: state.into(),
-        internal_id: record.state.internal_id().map(ToString::to_string).unwrap_or_default(),
-        create_time: Some(timestamp(create_time_ms)),
-        detached: server.is_none_or(|server| server.health() == Health::Offline),
-        participants: listed.map_or(0, |listed| listed.participants),
-        breakout: record.breakout,
-    }
-}
-
-fn zombie(key: &ZombieKey, zombie: &Zombie) -> v1::Zombie {
-    let state = match zombie.state {
-        ZombieState::Waiting => v1::ZombieState::Waiting,
-        ZombieState::Due => v1::ZombieState::Due,
-        ZombieState::Ending => v1::ZombieState::Ending,
-    };
-    v1::Zombie {
-        name: name::zombie(key),
-        tenant: key.meeting.tenant.to_string(),
-        meeting_id: key.meeting.meeting.to_string(),
-        server: name::server(&key.server),
-        internal_id: zombie.internal_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        state: state.into(),
-        reason: zombie.reason.clone(),
-        since_time: Some(timestamp(zombie.since_ms)),
-    }
 }
 
 #[cfg(test)]

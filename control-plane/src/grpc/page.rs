@@ -1,6 +1,8 @@
 //! Pages of a list. A token is opaque and names the last key of the page before, so that a list
 //! that changes between two pages neither repeats nor skips an entry that remains.
 
+use sha2::{Digest as _, Sha256};
+
 use super::status::RpcRefusal;
 
 /// Page size for a request without one.
@@ -13,6 +15,8 @@ const MAX_SIZE: usize = 1000;
 pub(crate) struct PageRequest {
     size: usize,
     after: Option<String>,
+    /// Digest of the query that the tokens belong to; none if every entry is listed.
+    scope: Option<String>,
 }
 
 /// One page of a list.
@@ -32,13 +36,48 @@ impl PageRequest {
     /// # Errors
     /// The size is negative, or the token was not issued by this service.
     pub(crate) fn parse(size: i32, token: &str) -> Result<Self, RpcRefusal> {
+        Self::parse_within::<0>(size, token, None)
+    }
+
+    /// Reads the two page fields of a list request whose entries a query chooses: the texts of
+    /// `scope`. Its tokens are refused by a list with another query.
+    ///
+    /// # Errors
+    /// The size is negative, or the token was not issued for this query.
+    pub(crate) fn parse_within<const N: usize>(
+        size: i32,
+        token: &str,
+        scope: Option<&[&str; N]>,
+    ) -> Result<Self, RpcRefusal> {
         let size = match usize::try_from(size) {
             Err(_) => return Err(RpcRefusal::field("page_size", "must not be negative; 0 means 100")),
             Ok(0) => DEFAULT_SIZE,
             Ok(size) => size.min(MAX_SIZE),
         };
-        let after = if token.is_empty() { None } else { Some(decode(token)?) };
-        Ok(Self { size, after })
+        let scope = scope.map(|texts| digest(texts));
+        let after = match (token.split_once('.'), &scope) {
+            _ if token.is_empty() => None,
+            (None, None) => Some(decode(token)?),
+            (Some((of, key)), Some(scope)) if of == scope => Some(decode(key)?),
+            _ => {
+                let problem = "belongs to a list with another filter or order; leave it empty to start";
+                return Err(RpcRefusal::field("page_token", problem));
+            }
+        };
+        Ok(Self { size, after, scope })
+    }
+
+    /// Returns the largest number of entries of the page.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns the token of the page after the entry with this key.
+    pub(crate) fn token(&self, key: &str) -> String {
+        match &self.scope {
+            Some(scope) => format!("{scope}.{}", encode(key)),
+            None => encode(key),
+        }
     }
 
     /// Reads the key after which the page begins; `None` on the first page.
@@ -107,6 +146,16 @@ fn not_ours() -> RpcRefusal {
     RpcRefusal::field("page_token", "is not a token from `next_page_token`; leave it empty to start")
 }
 
+/// Returns a digest of the texts of a query, 16 digits.
+fn digest(texts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn encode(key: &str) -> String {
@@ -171,6 +220,20 @@ mod tests {
         assert_eq!((last.items.len(), last.next.as_str()), (50, ""));
         assert_eq!(page(&encode("99949")).next, "", "a full last page has no next one");
         assert!(PageRequest::parse(1, &encode("x")).expect("is a page").after(|_| None::<u32>).is_err());
+    }
+
+    #[test]
+    fn a_token_belongs_to_its_query() {
+        let within = |token: &str, scope: Option<&[&str; 2]>| PageRequest::parse_within(1, token, scope);
+        let of = ["users > 3", "tenants/a"];
+        let token = within("", Some(&of)).expect("is a page").token("key");
+        let next = within(&token, Some(&of)).expect("is our token");
+        assert_eq!(next.after(|key| Some(key.to_owned())), Ok(Some("key".to_owned())));
+        for scope in [None, Some(&["users > 4", "tenants/a"]), Some(&["users > 3tenants/a", ""])] {
+            assert!(within(&token, scope).is_err(), "{scope:?}");
+        }
+        assert!(within(&encode("key"), Some(&of)).is_err());
+        assert!(within(&encode("key"), None).is_ok());
     }
 
     #[test]

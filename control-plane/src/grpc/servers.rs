@@ -1,5 +1,6 @@
 //! `ServerService`: administration of the servers.
 
+mod entry;
 mod input;
 mod output;
 mod relocate;
@@ -24,10 +25,18 @@ use usher_proto::v1::{
 };
 use usher_runtime::clock::{self, WallClock};
 
-use self::input::MaskedServerUpdate;
 pub(crate) use self::output::{duration, timestamp};
+use self::{
+    entry::{ServerEntry, ServerList},
+    input::MaskedServerUpdate,
+};
 use super::{
-    deadline, etag, name, page::PageRequest, request_mark, secret_visibility::SecretVisibility,
+    deadline, etag,
+    list_query::{ListQuery, SortedLists},
+    name,
+    page::PageRequest,
+    request_mark,
+    secret_visibility::SecretVisibility,
     status::RpcRefusal,
 };
 use crate::{
@@ -62,6 +71,7 @@ pub(super) struct ServerRpc {
     asks: PollRequests,
     leadership: Leadership,
     bbb: Arc<dyn BbbServers>,
+    sorting: SortedLists,
 }
 
 impl ServerRpc {
@@ -75,7 +85,7 @@ impl ServerRpc {
         leadership: Leadership,
         bbb: Arc<dyn BbbServers>,
     ) -> Self {
-        Self { fleet, admin, pollers, asks, leadership, bbb }
+        Self { fleet, admin, pollers, asks, leadership, bbb, sorting: SortedLists::default() }
     }
 
     fn show(&self, id: &ServerId, view: SecretVisibility) -> Result<v1::Server, RpcRefusal> {
@@ -127,8 +137,19 @@ impl ServerService for ServerRpc {
         request: Request<ListServersRequest>,
     ) -> Result<Response<ListServersResponse>, Status> {
         let request = request.into_inner();
-        let page = PageRequest::parse(request.page_size, &request.page_token)?;
+        let query = ListQuery::parse::<ServerEntry<'_>>(&request.filter, &request.order_by)?;
+        let scope = query.as_ref().map(|_| [request.filter.as_str(), request.order_by.as_str()]);
+        let page = PageRequest::parse_within(request.page_size, &request.page_token, scope.as_ref())?;
         let (after, now) = (page.after(|token| ServerId::parse(token).ok())?, clock::now());
+        if let Some(query) = query {
+            let list = ServerList { now, now_ms: WallClock::system().now_ms() };
+            let page = query.page(&self.fleet, &list, &page, after, &self.sorting).await?;
+            return Ok(Response::new(ListServersResponse {
+                servers: page.items,
+                next_page_token: page.next,
+                total_size: page.total,
+            }));
+        }
         let page = self.fleet.read(|fleet| {
             let show = |server| output::server(fleet, server, SecretVisibility::Masked, now);
             let list = fleet.servers_after(after.as_ref());

@@ -16,6 +16,7 @@ mod meetings;
 mod placement;
 mod polls;
 mod quiet_polls;
+mod queries;
 mod reconcile;
 mod request_ids;
 mod restart;

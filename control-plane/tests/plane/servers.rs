@@ -118,7 +118,7 @@ async fn lists_come_in_pages_and_validate_only_makes_no_change() {
     let bench = Bench::with_servers(5).await;
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
-        let request = ListServersRequest { page_size: 2, page_token: token };
+        let request = ListServersRequest { page_size: 2, page_token: token, ..ListServersRequest::default() };
         let page = bench.servers().list_servers(request).await.expect("lists").into_inner();
         assert_eq!(page.total_size, 5);
         seen.extend(page.servers.into_iter().map(|server| server.name));

@@ -80,7 +80,8 @@ impl TestAdmin {
     pub async fn servers(&self) -> Result<Vec<v1::Server>> {
         let (mut found, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = v1::ListServersRequest { page_size: 7, page_token };
+            let request =
+                v1::ListServersRequest { page_size: 7, page_token, ..v1::ListServersRequest::default() };
             let page = self.servers_client().list_servers(request).await?.into_inner();
             found.extend(page.servers);
             if page.next_page_token.is_empty() {
@@ -110,7 +111,7 @@ impl TestAdmin {
                 parent: "tenants/-".to_owned(),
                 page_size: 1000,
                 page_token,
-                server: String::new(),
+                ..v1::ListMeetingsRequest::default()
             };
             let page = self.meetings_client().list_meetings(request).await?.into_inner();
             found.extend(page.meetings);

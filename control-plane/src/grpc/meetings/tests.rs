@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use usher_proto::v1;
+
 use super::*;
 use crate::core::{
     plan::FleetEvent,
@@ -33,7 +35,8 @@ fn page(fleet: &Fleet, token: &str) -> crate::grpc::page::ListPage<v1::Meeting> 
     let request = PageRequest::parse(100, token).expect("is a page");
     let after = request.after(meeting_of_token).expect("is our token");
     let list = fleet.records_after(None, None, after.as_ref());
-    let show = |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| shown(fleet, key, &stored.value);
+    let show =
+        |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| output::meeting(fleet, key, &stored.value);
     request.take(fleet.record_count(None, None), list, |(key, _)| key.to_string(), show)
 }
 
@@ -76,7 +79,9 @@ fn a_page_of_many_meetings_is_measured() {
     let ordered = time(&|| assert_eq!(page(&fleet, "").items.len(), 100));
     let whole = time(&|| {
         let request = PageRequest::parse(100, "").expect("is a page");
-        let show = |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| shown(&fleet, key, &stored.value);
+        let show = |(key, stored): (&MeetingKey, &Stored<MeetingRecord>)| {
+            output::meeting(&fleet, key, &stored.value)
+        };
         assert_eq!(request.cut(fleet.records(), |(key, _)| key.to_string(), show).items.len(), 100);
     });
     println!("a page of 100 of 100,000 meetings: {ordered:?}; over all records: {whole:?}");

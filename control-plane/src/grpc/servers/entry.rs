@@ -1,0 +1,117 @@
+//! The fields by which servers are filtered and ordered.
+
+use std::time::Instant;
+
+use usher_model::{
+    id::ServerId,
+    server::{AdminState, Health},
+};
+use usher_proto::v1;
+
+use super::output;
+use crate::{
+    core::{
+        filter::{FieldKind, FieldSpec, FieldValue, FilteredEntry},
+        fleet::{Fleet, FleetServer},
+    },
+    grpc::{list_query::QueriedList, secret_visibility::SecretVisibility},
+};
+
+/// The servers of the fleet.
+pub(super) struct ServerList {
+    /// Time from which ages of samples count.
+    pub(super) now: Instant,
+    /// Wall clock, milliseconds since 1970, from which ages of entries count.
+    pub(super) now_ms: i64,
+}
+
+/// A server with the fleet that knows its meetings.
+pub(super) struct ServerEntry<'f> {
+    fleet: &'f Fleet,
+    server: &'f FleetServer,
+    now: Instant,
+    now_ms: i64,
+}
+
+impl FilteredEntry for ServerEntry<'_> {
+    const FIELDS: &'static [FieldSpec] = &[
+        FieldSpec { name: "id", kind: FieldKind::Id("servers/") },
+        FieldSpec { name: "name", kind: FieldKind::Id("servers/") },
+        FieldSpec { name: "url", kind: FieldKind::Text },
+        FieldSpec { name: "state", kind: FieldKind::Word(&["enabled", "cordoned", "disabled"]) },
+        FieldSpec { name: "health", kind: FieldKind::Word(&["online", "unhealthy", "offline", "unknown"]) },
+        FieldSpec { name: "meetings", kind: FieldKind::Number },
+        FieldSpec { name: "users", kind: FieldKind::Number },
+        FieldSpec { name: "load", kind: FieldKind::Number },
+        FieldSpec { name: "weight", kind: FieldKind::Number },
+        FieldSpec { name: "zombies", kind: FieldKind::Number },
+        FieldSpec { name: "age", kind: FieldKind::Duration },
+        FieldSpec { name: "sample_age", kind: FieldKind::Duration },
+        FieldSpec { name: "tags", kind: FieldKind::Texts },
+    ];
+
+    fn value(&self, field: usize) -> FieldValue<'_> {
+        let count = |count: usize| FieldValue::Number(count as f64);
+        let stored = &self.server.stored.value;
+        match Self::FIELDS[field].name {
+            "id" | "name" => FieldValue::text(stored.id.as_str()),
+            "url" => FieldValue::text(&stored.url),
+            "state" => FieldValue::text(match stored.admin {
+                AdminState::Enabled => "enabled",
+                AdminState::Cordoned => "cordoned",
+                AdminState::Disabled => "disabled",
+            }),
+            "health" => FieldValue::text(match (stored.admin, self.server.health()) {
+                (AdminState::Disabled, _) => "unknown",
+                (_, Health::Online) => "online",
+                (_, Health::Unhealthy) => "unhealthy",
+                (_, Health::Offline) => "offline",
+            }),
+            "meetings" => count(self.fleet.record_count_on(&stored.id)),
+            "users" => FieldValue::Number(self.server.users() as f64),
+            "load" => FieldValue::Number(self.server.effective_load() as f64),
+            "weight" => FieldValue::Number(stored.weight),
+            "zombies" => count(self.fleet.zombie_count_on(&stored.id)),
+            "age" => {
+                let age = self.now_ms.saturating_sub(stored.created_at_ms);
+                FieldValue::Number(age.max(0) as f64 / 1000.0)
+            }
+            "sample_age" => {
+                let age = self.server.sample_age(self.now);
+                age.map_or(FieldValue::Absent, |age| FieldValue::Number(age.as_secs_f64()))
+            }
+            _ => FieldValue::Texts(&stored.tags),
+        }
+    }
+}
+
+impl QueriedList for ServerList {
+    type Key = ServerId;
+    type Entry<'f> = ServerEntry<'f>;
+    type Shown = v1::Server;
+
+    fn after<'f>(
+        &'f self,
+        fleet: &'f Fleet,
+        after: Option<&'f ServerId>,
+    ) -> Box<dyn Iterator<Item = ServerEntry<'f>> + 'f> {
+        let (now, now_ms) = (self.now, self.now_ms);
+        Box::new(fleet.servers_after(after).map(move |server| ServerEntry { fleet, server, now, now_ms }))
+    }
+
+    fn find<'f>(&'f self, fleet: &'f Fleet, key: &'f ServerId) -> Option<ServerEntry<'f>> {
+        Some(ServerEntry { fleet, server: fleet.server(key)?, now: self.now, now_ms: self.now_ms })
+    }
+
+    fn key<'e>(entry: &'e ServerEntry<'_>) -> &'e ServerId {
+        entry.server.id()
+    }
+
+    fn token(key: &ServerId) -> String {
+        key.to_string()
+    }
+
+    fn show(&self, fleet: &Fleet, entry: &ServerEntry<'_>) -> v1::Server {
+        output::server(fleet, entry.server, SecretVisibility::Masked, self.now)
+    }
+}
