@@ -6,8 +6,8 @@ use tonic::{Status, service::interceptor::InterceptedService};
 use usher_proto::v1::{
     self, delivery_service_client::DeliveryServiceClient, edge_service_client::EdgeServiceClient,
     fleet_service_client::FleetServiceClient, hook_service_client::HookServiceClient,
-    meeting_service_client::MeetingServiceClient, server_service_client::ServerServiceClient,
-    tenant_service_client::TenantServiceClient,
+    meeting_service_client::MeetingServiceClient, replica_service_client::ReplicaServiceClient,
+    server_service_client::ServerServiceClient, tenant_service_client::TenantServiceClient,
 };
 
 use crate::{
@@ -60,6 +60,21 @@ impl AdminClient {
     /// Returns a client of the service about edges.
     pub fn edges(&self) -> EdgeServiceClient<AuthorizedChannel> {
         EdgeServiceClient::new(self.0.clone())
+    }
+
+    /// Returns a client of the service about replicas.
+    pub fn replicas(&self) -> ReplicaServiceClient<AuthorizedChannel> {
+        ReplicaServiceClient::new(self.0.clone())
+    }
+
+    /// Returns every replica that lives.
+    pub async fn all_replicas(&self) -> Result<Vec<v1::Replica>, CommandFailure> {
+        pages(async |page_token| {
+            let request = v1::ListReplicasRequest { page_size: PAGE, page_token };
+            let page = self.replicas().list_replicas(request).await?.into_inner();
+            Ok((page.replicas, page.next_page_token))
+        })
+        .await
     }
 
     /// Returns every server, without secrets.
@@ -176,7 +191,7 @@ impl AdminClient {
         .await
     }
 
-    /// Returns every edge connected to this control plane.
+    /// Returns every edge of the cluster.
     pub async fn all_edges(&self) -> Result<Vec<v1::Edge>, CommandFailure> {
         pages(async |page_token| {
             let request = v1::ListEdgesRequest { page_size: PAGE, page_token };

@@ -122,6 +122,9 @@ pub enum UsherCommand {
     /// Show the connected edge proxies
     #[command(subcommand)]
     Edges(EdgeCommand),
+    /// Show the control planes of the cluster
+    #[command(subcommand)]
+    Replicas(ReplicaCommand),
     /// Take over the servers, tenants and meetings of another balancer without ending a meeting
     #[command(subcommand)]
     Migrate(MigrationCommand),
@@ -184,6 +187,15 @@ pub struct MeetingRef {
 pub enum ZombieCommand {
     /// List zombies with their servers and reasons
     List,
+    /// Show one zombie in full
+    Show {
+        /// The meeting that may still run.
+        #[command(flatten)]
+        meeting: MeetingRef,
+        /// Server on which the meeting may still run
+        #[arg(long, value_name = "ID")]
+        server: String,
+    },
     /// Drop a zombie whose server never returns; if a poll lists the meeting again, it becomes known again
     Forget {
         /// The meeting that may still run.
@@ -233,6 +245,14 @@ pub enum HookCommand {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Show one webhook in full
+    Show {
+        /// Id of the webhook, as `list` shows it
+        id: String,
+        /// Tenant that registered the webhook
+        #[arg(long, default_value = "default")]
+        tenant: String,
+    },
     /// Remove a webhook and the events that wait for it
     Remove {
         /// Id of the webhook, as `list` shows it
@@ -246,7 +266,19 @@ pub enum HookCommand {
 /// The commands about edge proxies.
 #[derive(Debug, Subcommand)]
 pub enum EdgeCommand {
-    /// List the edges that are connected to this control plane, with their lag
+    /// List the edges of all control planes, with their lag
+    List,
+    /// Show one edge in full
+    Show {
+        /// Id of the edge
+        id: String,
+    },
+}
+
+/// The commands about control planes.
+#[derive(Debug, Subcommand)]
+pub enum ReplicaCommand {
+    /// List the control planes that live, with their roles, edges and alarms
     List,
 }
 

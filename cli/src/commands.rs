@@ -9,6 +9,7 @@ mod hooks;
 mod known_names;
 mod meetings;
 mod migrate;
+mod replicas;
 mod servers;
 mod standalone;
 mod status;
@@ -43,7 +44,8 @@ pub async fn run(cli: CommandLine, printer: &mut OutputPrinter) -> Result<(), Co
         UsherCommand::Deliveries(command) => deliveries::run(global, printer, command).await,
         UsherCommand::Hooks(command) => hooks::run(global, printer, command).await,
         UsherCommand::Zombies(command) => zombies::run(global, printer, command).await,
-        UsherCommand::Edges(_) => edges::list(&AdminClient::connect(global).await?, printer).await,
+        UsherCommand::Edges(command) => edges::run(global, printer, command).await,
+        UsherCommand::Replicas(_) => replicas::list(&AdminClient::connect(global).await?, printer).await,
         UsherCommand::Migrate(command) => migrate::run(global, printer, command).await,
         UsherCommand::Standalone(args) => standalone::run(printer, args).await,
         UsherCommand::Demo(args) => demo::run(printer, args).await,

@@ -35,7 +35,11 @@ use crate::{
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::Store,
     tasks::{
-        edges::ConnectedEdges, gauges::GaugeUpdater, own_targets::OwnTargets, watched_store::WatchedStore,
+        edges::ConnectedEdges,
+        gauges::GaugeUpdater,
+        own_targets::OwnTargets,
+        replicas::{OwnReplica, ReplicaAnnouncer, ReplicaDirectory},
+        watched_store::WatchedStore,
     },
 };
 
@@ -87,7 +91,17 @@ impl RunningControlPlane {
             watchdog: watchdog.clone(),
         };
         let engine = Engine::start(settings, dependencies, &back);
-        let Engine { fleet, alarms, ready, .. } = engine.clone();
+        let Engine { fleet, alarms, ready, leadership, .. } = engine.clone();
+        let own = OwnReplica {
+            name: engine.dependencies.replica.clone(),
+            edges: ConnectedEdges::new(metrics.clone()),
+            alarms: alarms.clone(),
+            started: (engine.dependencies.wall.now_ms(), clock::now()),
+        };
+        let replicas = ReplicaDirectory::new(own);
+        let announcer =
+            ReplicaAnnouncer::new(engine.dependencies.store.clone(), leadership, replicas.clone());
+        back.spawn("replicas", |stop| announcer.run(stop));
         let gauges =
             GaugeUpdater::new(fleet.clone(), engine.dependencies.wall.clone(), alarms, metrics.clone());
         back.spawn("gauges", |stop| gauges.run(stop));
@@ -105,12 +119,7 @@ impl RunningControlPlane {
 
         let deliveries_read = notifications.deliveries.is_read();
         let (health, _) = tonic_health::server::health_reporter();
-        let handles = ServiceHandles {
-            engine,
-            notifications,
-            edges: ConnectedEdges::new(metrics),
-            tasks: front.clone(),
-        };
+        let handles = ServiceHandles { engine, notifications, replicas, tasks: front.clone() };
         let timing = ServiceTiming {
             call_timeout: settings.meetings.call_timeout,
             store_timeout: settings.store.timeout,

@@ -26,6 +26,7 @@ pub mod policy;
 pub mod poll_duty;
 pub mod poll_schedule;
 pub mod reconcile;
+pub mod replicas;
 pub mod seal;
 pub mod unpolled;
 pub mod upkeep;

@@ -12,6 +12,7 @@ pub(crate) mod name;
 pub(crate) mod page;
 pub mod placement;
 pub mod readiness;
+mod replicas;
 pub(crate) mod request_mark;
 pub mod routing;
 mod secret_visibility;

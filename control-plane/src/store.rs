@@ -17,6 +17,7 @@ pub mod committer;
 pub mod embedded;
 pub mod etcd;
 pub mod keys;
+pub mod replicas;
 
 /// The reason why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

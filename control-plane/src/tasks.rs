@@ -14,6 +14,7 @@ pub mod poll_duties;
 pub mod poll_requests;
 pub mod poller;
 pub(crate) mod prefix_follower;
+pub mod replicas;
 pub mod revision_reader;
 pub mod sweeper;
 pub mod term_observer;

@@ -7,6 +7,7 @@ use usher_proto::v1;
 
 use crate::{
     admin_client::AdminClient,
+    args::{EdgeCommand, GlobalOptions},
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow, ago},
 };
@@ -16,8 +17,11 @@ struct EdgeRow {
     id: String,
     address: String,
     version: String,
-    applied_revision: u64,
-    lag: u64,
+    /// Name of the control plane to which the edge is connected.
+    replica: String,
+    /// Null if that is another control plane than the one that answers.
+    applied_revision: Option<u64>,
+    lag: Option<u64>,
     lag_seconds: f64,
     connected_seconds: f64,
     /// Refusals because of a limit, by limit.
@@ -30,8 +34,9 @@ impl From<v1::Edge> for EdgeRow {
     fn from(edge: v1::Edge) -> Self {
         Self {
             id: edge.name.trim_start_matches("edges/").to_owned(),
-            applied_revision: edge.applied.map_or(0, |revision| revision.seq),
-            lag: edge.lag,
+            replica: edge.replica.trim_start_matches("replicas/").to_owned(),
+            applied_revision: edge.applied.map(|revision| revision.seq),
+            lag: edge.applied.map(|_| edge.lag),
             lag_seconds: seconds(edge.lag_time),
             connected_seconds: seconds(edge.connected),
             shed: edge.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect(),
@@ -44,15 +49,17 @@ impl From<v1::Edge> for EdgeRow {
 
 impl TableRow for EdgeRow {
     const COLUMNS: &'static [&'static str] =
-        &["ID", "ADDRESS", "REVISION", "LAG", "BEHIND", "REFUSED", "CONNECTED", "VERSION"];
+        &["ID", "ADDRESS", "REPLICA", "REVISION", "LAG", "BEHIND", "REFUSED", "CONNECTED", "VERSION"];
 
     fn cells(&self) -> Vec<String> {
         let [behind, connected] = self.texts.clone();
-        let (revision, lag) = (self.applied_revision.to_string(), self.lag.to_string());
+        let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let (revision, lag) = (known(self.applied_revision), known(self.lag));
         let refused = self.shed.values().sum::<u64>().to_string();
         vec![
             self.id.clone(),
             self.address.clone(),
+            self.replica.clone(),
             revision,
             lag,
             behind,
@@ -67,8 +74,22 @@ fn seconds(time: Option<prost_types::Duration>) -> f64 {
     time.map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9)
 }
 
-/// Lists the edges that are connected to the control plane.
-pub(super) async fn list(admin: &AdminClient, printer: &mut OutputPrinter) -> Result<(), CommandFailure> {
-    let edges: Vec<EdgeRow> = admin.all_edges().await?.into_iter().map(EdgeRow::from).collect();
-    printer.list(&edges, "no edge is connected to this control plane")
+/// Runs one of the commands about edges.
+pub(super) async fn run(
+    global: &GlobalOptions,
+    printer: &mut OutputPrinter,
+    command: EdgeCommand,
+) -> Result<(), CommandFailure> {
+    let admin = AdminClient::connect(global).await?;
+    match command {
+        EdgeCommand::List => {
+            let edges: Vec<EdgeRow> = admin.all_edges().await?.into_iter().map(EdgeRow::from).collect();
+            printer.list(&edges, "no edge is connected")
+        }
+        EdgeCommand::Show { id } => {
+            let name = format!("edges/{}", id.strip_prefix("edges/").unwrap_or(&id));
+            let found = admin.edges().get_edge(v1::GetEdgeRequest { name }).await?.into_inner().edge;
+            printer.one(&EdgeRow::from(found.unwrap_or_default()))
+        }
+    }
 }

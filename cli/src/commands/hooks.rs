@@ -73,6 +73,15 @@ pub(super) async fn run(
             let rows: Vec<HookRow> = all.into_iter().map(HookRow::from).collect();
             printer.list(&rows, "no webhook is registered")
         }
+        HookCommand::Show { id, tenant } => {
+            let admin = AdminClient::connect(global).await?;
+            let request = v1::GetHookRequest {
+                name: format!("tenants/{tenant}/hooks/{id}"),
+                view: v1::HookView::Unspecified.into(),
+            };
+            let found = admin.hooks().get_hook(request).await?.into_inner().hook;
+            printer.one(&HookRow::from(found.unwrap_or_default()))
+        }
         HookCommand::Remove { id, tenant } => {
             confirm::harm(
                 global,

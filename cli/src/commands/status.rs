@@ -65,13 +65,22 @@ struct StatusReport {
 struct AlarmReport {
     name: String,
     detail: String,
+    /// The control planes that raise it.
+    replicas: Vec<String>,
 }
 
 impl StatusReport {
     fn new(status: v1::GetStatusResponse, servers: Vec<v1::Server>) -> Self {
         let revision = status.revision.unwrap_or_default();
-        let alarms =
-            status.alarms.into_iter().map(|alarm| AlarmReport { name: alarm.name, detail: alarm.detail });
+        let alarms = status.alarms.into_iter().map(|alarm| AlarmReport {
+            replicas: alarm
+                .replicas
+                .iter()
+                .map(|replica| replica.trim_start_matches("replicas/").to_owned())
+                .collect(),
+            name: alarm.name,
+            detail: alarm.detail,
+        });
         Self {
             uptime: ago(status.uptime.as_ref()),
             uptime_seconds: status.uptime.map_or(0, |time| time.seconds),

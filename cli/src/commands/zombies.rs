@@ -64,6 +64,12 @@ pub(super) async fn run(
                 admin.all_zombies().await?.into_iter().map(ZombieRow::from).collect();
             printer.list(&zombies, "no zombies")
         }
+        ZombieCommand::Show { meeting, server } => {
+            let name = format!("{}/zombies/{server}", meetings::name(&meeting));
+            let admin = AdminClient::connect(global).await?;
+            let found = admin.meetings().get_zombie(v1::GetZombieRequest { name }).await?.into_inner().zombie;
+            printer.one(&ZombieRow::from(found.unwrap_or_default()))
+        }
         ZombieCommand::Forget { meeting, server } => {
             let deed =
                 format!("forget {}/{} on server {server}, which may still run", meeting.tenant, meeting.id);

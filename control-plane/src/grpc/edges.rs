@@ -1,27 +1,43 @@
-//! `EdgeService`: the edges connected to this replica.
+//! `EdgeService`: the edges of the cluster. Those at this replica are known exactly, those at others
+//! by the statements of these replicas (ADR 38).
 
 use std::collections::BTreeMap;
 
 use tonic::{Request, Response, Status};
-use usher_proto::v1::{self, ListEdgesRequest, ListEdgesResponse, edge_service_server::EdgeService};
+use usher_model::id::EdgeId;
+use usher_proto::v1::{
+    self, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse,
+    edge_service_server::EdgeService,
+};
 use usher_runtime::clock;
 
-use super::{page::PageRequest, servers::duration};
-use crate::tasks::{
-    edges::{ConnectedEdges, EdgeEntry},
-    fleet_handle::FleetHandle,
+use super::{
+    page::PageRequest,
+    replicas,
+    servers::{duration, timestamp},
+    status::RpcRefusal,
+};
+use crate::{
+    core::replicas::EdgeStatement,
+    tasks::{edges::EdgeEntry, fleet_handle::FleetHandle, replicas::ReplicaDirectory},
 };
 
 /// The implementation of `EdgeService`.
 pub(super) struct EdgeAdmin {
-    edges: ConnectedEdges,
+    list: EdgeList,
+}
+
+/// The edges of all replicas, as messages.
+#[derive(Clone)]
+pub(super) struct EdgeList {
+    replicas: ReplicaDirectory,
     fleet: FleetHandle,
 }
 
 impl EdgeAdmin {
-    /// Returns the service that lists `edges`.
-    pub(super) fn new(edges: ConnectedEdges, fleet: FleetHandle) -> Self {
-        Self { edges, fleet }
+    /// Returns the service over `list`.
+    pub(super) fn new(list: EdgeList) -> Self {
+        Self { list }
     }
 }
 
@@ -33,23 +49,92 @@ impl EdgeService for EdgeAdmin {
     ) -> Result<Response<ListEdgesResponse>, Status> {
         let request = request.into_inner();
         let page = PageRequest::parse(request.page_size, &request.page_token)?;
-        let (held, now) = (self.fleet.revision(), clock::now());
-        let show = |edge: EdgeEntry| v1::Edge {
-            name: format!("edges/{}", edge.id),
-            lag: edge.lag(held),
-            lag_time: Some(duration(edge.lag_time(now))),
-            connected: Some(duration(now.saturating_duration_since(edge.connected_at))),
-            applied: edge.applied.map(Into::into),
-            address: edge.address,
-            version: edge.version,
-            shed: shed_counts(edge.shed),
-        };
-        let page = page.cut(self.edges.list().into_iter(), |edge| edge.id.to_string(), show);
+        let all = self.list.all().into_values();
+        let page = page.cut(all, |edge| edge.name.clone(), |edge| edge);
         Ok(Response::new(ListEdgesResponse {
             edges: page.items,
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    async fn get_edge(&self, request: Request<GetEdgeRequest>) -> Result<Response<GetEdgeResponse>, Status> {
+        let name = request.into_inner().name;
+        let wrong = || RpcRefusal::field("name", "write it as `edges/ID`");
+        let id = name.strip_prefix("edges/").ok_or_else(wrong)?;
+        let id = EdgeId::parse(id).map_err(|error| RpcRefusal::field("name", error.to_string()))?;
+        let missing = || RpcRefusal::NotFound { kind: "edge", name: name.clone() };
+        let edge = self.list.all().remove(&id).ok_or_else(missing)?;
+        Ok(Response::new(GetEdgeResponse { edge: Some(edge) }))
+    }
+}
+
+impl EdgeList {
+    /// Returns the list over what the replicas know.
+    pub(super) fn new(replicas: ReplicaDirectory, fleet: FleetHandle) -> Self {
+        Self { replicas, fleet }
+    }
+
+    /// Returns all edges. An edge that moved from one replica to another is listed at the one to
+    /// which it connected last, and at this one if it is connected here.
+    pub(super) fn all(&self) -> BTreeMap<EdgeId, v1::Edge> {
+        let (held, now) = (self.fleet.revision(), clock::now());
+        let own = self.replicas.own();
+        let mut stated: BTreeMap<EdgeId, (String, EdgeStatement)> = BTreeMap::new();
+        for replica in self.replicas.others() {
+            for edge in replica.statement.unwrap_or_default().edges {
+                let is_later =
+                    stated.get(&edge.id).is_none_or(|(_, old)| old.connected_ms < edge.connected_ms);
+                if is_later {
+                    stated.insert(edge.id.clone(), (replica.name.clone(), edge));
+                }
+            }
+        }
+        let now_ms = own.wall_ms(now);
+        let stated =
+            stated.into_iter().map(|(id, (replica, edge))| (id, from_statement(&replica, edge, now_ms)));
+        let mut all: BTreeMap<EdgeId, v1::Edge> = stated.collect();
+        for edge in own.edges.list() {
+            let connect_time = Some(timestamp(own.wall_ms(edge.connected_at)));
+            let shown = from_entry(&own.name, edge.clone(), connect_time, (held, now));
+            all.insert(edge.id, shown);
+        }
+        all
+    }
+}
+
+fn from_statement(replica: &str, edge: EdgeStatement, now_ms: i64) -> v1::Edge {
+    let since =
+        |ms: i64| duration(std::time::Duration::from_millis(now_ms.saturating_sub(ms).max(0).unsigned_abs()));
+    v1::Edge {
+        name: format!("edges/{}", edge.id),
+        address: edge.address,
+        version: edge.version,
+        lag_time: edge.behind_since_ms.map(since),
+        connected: Some(since(edge.connected_ms)),
+        connect_time: Some(timestamp(edge.connected_ms)),
+        replica: replicas::name(replica),
+        ..v1::Edge::default()
+    }
+}
+
+fn from_entry(
+    replica: &str,
+    edge: EdgeEntry,
+    connect_time: Option<prost_types::Timestamp>,
+    (held, now): (usher_model::revision::Revision, std::time::Instant),
+) -> v1::Edge {
+    v1::Edge {
+        name: format!("edges/{}", edge.id),
+        lag: edge.lag(held),
+        lag_time: Some(duration(edge.lag_time(now))),
+        connected: Some(duration(now.saturating_duration_since(edge.connected_at))),
+        applied: edge.applied.map(Into::into),
+        address: edge.address,
+        version: edge.version,
+        shed: shed_counts(edge.shed),
+        connect_time,
+        replica: replicas::name(replica),
     }
 }
 

@@ -4,16 +4,22 @@ use std::{sync::Arc, time::Instant};
 
 use tonic::{Request, Response, Status};
 use usher_model::server::{AdminState, Health};
-use usher_proto::v1::{self, GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService};
+use usher_proto::v1::{GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService};
 use usher_runtime::clock;
 
-use super::{edges::shed_counts, servers::duration};
+use super::{
+    edges::{EdgeList, shed_counts},
+    replicas,
+    servers::duration,
+};
 use crate::{
     core::{fleet::Fleet, load},
     notifications::tasks::{deliveries::DeliveryBook, hooks::WebhookRegistry},
-    ops::alarms::RaisedAlarms,
     ports::Store,
-    tasks::{edges::ConnectedEdges, fleet_handle::FleetHandle, leadership::Leadership, upkeep::SpaceFigures},
+    tasks::{
+        edges::ConnectedEdges, fleet_handle::FleetHandle, leadership::Leadership, replicas::ReplicaDirectory,
+        upkeep::SpaceFigures,
+    },
 };
 
 /// The implementation of `FleetService`.
@@ -22,12 +28,14 @@ pub(super) struct FleetStatus {
     pub(super) fleet: FleetHandle,
     /// The edges that are connected to this replica.
     pub(super) edges: ConnectedEdges,
+    /// The edges of all replicas.
+    pub(super) all_edges: EdgeList,
+    /// The replicas.
+    pub(super) replicas: ReplicaDirectory,
     /// The waiting callbacks and events.
     pub(super) deliveries: DeliveryBook,
     /// The registered webhooks.
     pub(super) hooks: WebhookRegistry,
-    /// The alarms that this replica raises.
-    pub(super) alarms: RaisedAlarms,
     /// The leadership of this replica.
     pub(super) leadership: Leadership,
     /// The observed size of the store.
@@ -56,7 +64,6 @@ impl FleetService for FleetStatus {
             let leader = tokio::time::timeout(self.ask_within, self.store.leader()).await;
             leader.ok().and_then(Result::ok).flatten().unwrap_or_default()
         };
-        let alarms = self.alarms.raised().into_iter();
         let (deliveries, oldest_delivery) = self.deliveries.waiting();
         let hooks = self.hooks.figures();
         let space = self.space.space();
@@ -68,9 +75,9 @@ impl FleetService for FleetStatus {
             leading,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
-            edges: number(self.edges.list().len()),
+            edges: number(self.all_edges.all().len()),
             shed: shed_counts(self.edges.shed()),
-            alarms: alarms.map(|(alarm, detail)| v1::Alarm { name: alarm.name().into(), detail }).collect(),
+            alarms: replicas::alarms(&self.replicas),
             deliveries: number(deliveries),
             oldest_delivery: oldest_delivery.map(duration),
             hooks: number(hooks.registered),

@@ -16,9 +16,9 @@ use usher_model::{
 };
 use usher_proto::v1::{
     AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse, ForgetZombieRequest,
-    ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, ListMeetingsRequest, ListMeetingsResponse,
-    ListZombiesRequest, ListZombiesResponse, SupersedeMeetingRequest, SupersedeMeetingResponse,
-    meeting_service_server::MeetingService,
+    ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, GetZombieRequest, GetZombieResponse,
+    ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
+    SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
 };
 use usher_runtime::clock::{self, WallClock};
 
@@ -185,6 +185,16 @@ impl MeetingService for MeetingRpc {
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    async fn get_zombie(
+        &self,
+        request: Request<GetZombieRequest>,
+    ) -> Result<Response<GetZombieResponse>, Status> {
+        let key = name::parse_zombie("name", &request.into_inner().name)?;
+        let zombie = self.fleet.read(|fleet| Some(output::zombie(&key, &fleet.zombie(&key)?.value)));
+        let missing = || RpcRefusal::NotFound { kind: "zombie", name: name::zombie(&key) };
+        Ok(Response::new(GetZombieResponse { zombie: Some(zombie.ok_or_else(missing)?) }))
     }
 
     async fn forget_zombie(

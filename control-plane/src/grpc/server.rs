@@ -20,6 +20,7 @@ use usher_proto::{
         hook_service_server::{self, HookServiceServer},
         meeting_service_server::{self, MeetingServiceServer},
         placement_service_server::{self, PlacementServiceServer},
+        replica_service_server::{self, ReplicaServiceServer},
         routing_service_server::{self, RoutingServiceServer},
         server_service_server::{self, ServerServiceServer},
         tenant_service_server::{self, TenantServiceServer},
@@ -29,11 +30,12 @@ use usher_runtime::{clock, tasks::TaskGroup, telemetry};
 
 use super::{
     auth::AdminAuth,
-    edges::EdgeAdmin,
+    edges::{EdgeAdmin, EdgeList},
     fleet::FleetStatus,
     meetings::MeetingRpc,
     placement::PlacementRpc,
     readiness::{HealthReport, ReadGate},
+    replicas::ReplicaRpc,
     routing::RoutingRpc,
     servers::ServerRpc,
     tenants::TenantRpc,
@@ -44,7 +46,7 @@ use crate::{
         grpc::{callbacks::CallbackIntake, deliveries::DeliveryAdmin, hooks::HookAdmin},
         running::Notifications,
     },
-    tasks::edges::ConnectedEdges,
+    tasks::replicas::ReplicaDirectory,
 };
 
 /// Interval of HTTP/2 pings on a connection, and the longest time of their answer.
@@ -57,13 +59,14 @@ const MAX_CALLBACK: usize = 2 << 20;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Services that answer from the fleet.
-const FLEET_SERVICES: [&str; 6] = [
+const FLEET_SERVICES: [&str; 7] = [
     routing_service_server::SERVICE_NAME,
     placement_service_server::SERVICE_NAME,
     server_service_server::SERVICE_NAME,
     meeting_service_server::SERVICE_NAME,
     tenant_service_server::SERVICE_NAME,
     edge_service_server::SERVICE_NAME,
+    replica_service_server::SERVICE_NAME,
 ];
 /// Services that answer from the fleet and from the waiting deliveries.
 const DELIVERY_SERVICES: [&str; 3] = [
@@ -79,8 +82,8 @@ pub struct ServiceHandles {
     pub engine: Engine,
     /// Notifications that the services use.
     pub notifications: Notifications,
-    /// The edges that are connected to this replica.
-    pub edges: ConnectedEdges,
+    /// The replicas, with the edges that are connected to this one.
+    pub replicas: ReplicaDirectory,
     /// Owner of the routing streams and of polls that callbacks ask for.
     pub tasks: TaskGroup,
 }
@@ -105,9 +108,11 @@ pub async fn serve(
     health: HealthReporter,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let ServiceHandles { engine, notifications, edges, tasks } = handles;
+    let ServiceHandles { engine, notifications, replicas, tasks } = handles;
     let EngineDependencies { store, servers, replica, .. } = engine.dependencies;
     let fleet = engine.fleet;
+    let edges = replicas.own().edges.clone();
+    let all_edges = EdgeList::new(replicas.clone(), fleet.clone());
     let read = ReadGate::of_fleet(fleet.clone());
     let deliveries_read = ReadGate::of_deliveries(fleet.clone(), notifications.deliveries.is_read());
     let of_fleet = (read.clone(), FLEET_SERVICES.to_vec());
@@ -134,10 +139,11 @@ pub async fn serve(
     let deliveries = DeliveryAdmin(notifications.deliveries.clone());
     let status = FleetStatus {
         fleet: fleet.clone(),
-        edges: edges.clone(),
+        edges,
+        all_edges: all_edges.clone(),
+        replicas: replicas.clone(),
         deliveries: notifications.deliveries,
         hooks: notifications.hooks.clone(),
-        alarms: engine.alarms,
         leadership: engine.leadership.clone(),
         space: engine.space,
         store,
@@ -199,7 +205,8 @@ pub async fn serve(
             &deliveries_read,
             &auth,
         ))
-        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(edges, fleet)), &read, &auth));
+        .add_service(guarded(ReplicaServiceServer::new(ReplicaRpc(replicas)), &read, &auth))
+        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(all_edges)), &read, &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopped = stop.clone();
     let serving = routes.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned());

@@ -18,6 +18,7 @@ mod polls;
 mod quiet_polls;
 mod queries;
 mod reconcile;
+mod replicas;
 mod request_ids;
 mod restart;
 mod servers;

@@ -224,6 +224,10 @@ impl HookService for StubPlane {
         Ok(Response::new(v1::ListHooksResponse { hooks: vec![hook], ..Default::default() }))
     }
 
+    async fn get_hook(&self, _: Request<v1::GetHookRequest>) -> Answer<v1::GetHookResponse> {
+        Ok(Response::new(v1::GetHookResponse::default()))
+    }
+
     async fn delete_hook(&self, _: Request<v1::DeleteHookRequest>) -> Answer<v1::DeleteHookResponse> {
         Ok(Response::new(v1::DeleteHookResponse {}))
     }

@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use usher_model::id::{MeetingId, ServerId, TenantId};
 use usher_proto::v1::{
     self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
-    DeleteHookRequest, DeleteHookResponse, ListHooksRequest, ListHooksResponse,
-    hook_service_server::HookService,
+    DeleteHookRequest, DeleteHookResponse, GetHookRequest, GetHookResponse, ListHooksRequest,
+    ListHooksResponse, hook_service_server::HookService,
 };
 
 use super::callbacks;
@@ -72,6 +72,17 @@ impl HookService for HookAdmin {
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    async fn get_hook(&self, request: Request<GetHookRequest>) -> Result<Response<GetHookResponse>, Status> {
+        let deadline = deadline::of(request.metadata());
+        let request = request.into_inner();
+        let (tenant, id) = parse("name", &request.name)?;
+        let all = within(deadline, self.0.list(Some(&tenant))).await;
+        let all = all.map_err(|error| refusal(error, request.name.clone()))?;
+        let found = all.into_iter().find(|hook| hook.id() == id);
+        let found = found.ok_or_else(|| refusal(WebhookError::NotFound, request.name.clone()))?;
+        Ok(Response::new(GetHookResponse { hook: Some(on_wire(&found, request.view())) }))
     }
 
     async fn delete_hook(

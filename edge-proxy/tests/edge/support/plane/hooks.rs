@@ -38,6 +38,14 @@ impl HookService for FakePlane {
         .await
     }
 
+    /// Edges do not call it.
+    async fn get_hook(
+        &self,
+        _: Request<v1::GetHookRequest>,
+    ) -> Result<Response<v1::GetHookResponse>, Status> {
+        Err(Status::unimplemented("no edge asks for one hook"))
+    }
+
     async fn list_hooks(
         &self,
         request: Request<v1::ListHooksRequest>,
