@@ -99,7 +99,7 @@ async fn an_unreachable_control_plane_is_named_and_the_code_says_try_again() {
     );
     assert_eq!(usher("--endpoint nonsense://x status").await.code, 3);
     let said = usher("--endpoint https://127.0.0.1:1 status").await;
-    assert!(said.code == 2 && said.error.contains("--ca"), "{said:?}");
+    assert!(said.code == 3 && said.error.contains("https://127.0.0.1:1"), "{said:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub const LONGEST_TEXT: usize = 100;
 /// Shortest interval between two statements of a replica.
 pub const PAUSE: Duration = Duration::from_secs(5);
 /// Shortest interval between two statements that differ only in the texts of alarms.
-pub const TEXT_PAUSE: Duration = Duration::from_secs(60);
+pub const TEXT_PAUSE: Duration = Duration::from_mins(1);
 /// Time for which an edge is behind before a statement says so.
 pub const BEHIND: Duration = Duration::from_secs(10);
 

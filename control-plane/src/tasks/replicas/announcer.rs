@@ -29,7 +29,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// Time without a candidacy after which a replica is gone for good. A candidacy is entered anew
 /// after a lease ran out.
-const GONE: Duration = Duration::from_secs(60);
+const GONE: Duration = Duration::from_mins(1);
 /// Longest time of a write.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// Longest time of the removal of the own statement at a stop.
