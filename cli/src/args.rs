@@ -1,5 +1,6 @@
 //! The arguments of `usher`. The doc comments here are the help texts that operators read.
 
+mod list_query;
 mod migrate;
 mod policy;
 mod processes;
@@ -14,6 +15,7 @@ use usher_bbb::secret::Secret;
 
 use self::values::{duration, secret};
 
+pub use list_query::ListQueryArgs;
 pub use migrate::{MigrationCommand, ScaleliteArgs};
 pub use policy::TenantPolicyArgs;
 pub use processes::{BbbSimArgs, DemoArgs, StandaloneArgs};
@@ -122,6 +124,9 @@ pub enum UsherCommand {
     /// Show the connected edge proxies
     #[command(subcommand)]
     Edges(EdgeCommand),
+    /// Show alarms as they are raised and cleared
+    #[command(subcommand)]
+    Alarms(AlarmCommand),
     /// Show the control planes of the cluster
     #[command(subcommand)]
     Replicas(ReplicaCommand),
@@ -150,26 +155,21 @@ pub enum MeetingCommand {
         #[command(flatten)]
         query: ListQueryArgs,
     },
+    /// Write the meetings and then each change, until a signal ends the command
+    Watch {
+        /// Watch only meetings of this tenant
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Watch only meetings that meet a condition, for example 'server = bbb1'
+        #[arg(long, value_name = "CONDITION")]
+        filter: Option<String>,
+    },
     /// Show one meeting in full
     Show(MeetingRef),
     /// End a meeting on its server
     End(MeetingRef),
     /// Give a meeting's id to another server although its own server is only unhealthy
     Supersede(MeetingRef),
-}
-
-/// The arguments that choose and order the rows of a list.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ListQueryArgs {
-    /// List only rows that meet a condition, for example 'users > 50 AND age > 1h'
-    #[arg(long, value_name = "CONDITION")]
-    pub filter: Option<String>,
-    /// Order the rows by a number or a duration, for example 'users desc'; at most 1000 rows are listed then
-    #[arg(long, value_name = "FIELD")]
-    pub order_by: Option<String>,
-    /// List at most this many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
 }
 
 /// The arguments that name one meeting.
@@ -268,11 +268,20 @@ pub enum HookCommand {
 pub enum EdgeCommand {
     /// List the edges of all control planes, with their lag
     List,
+    /// Write the edges and then each change, until a signal ends the command
+    Watch,
     /// Show one edge in full
     Show {
         /// Id of the edge
         id: String,
     },
+}
+
+/// The commands about alarms.
+#[derive(Debug, Subcommand)]
+pub enum AlarmCommand {
+    /// Write the alarms of all control planes each time they change, until a signal ends the command
+    Watch,
 }
 
 /// The commands about control planes.

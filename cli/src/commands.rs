@@ -1,5 +1,6 @@
 //! Runs the commands: one file for each noun. All output goes through the printer.
 
+mod alarms;
 mod bbb_sim;
 mod confirm;
 mod deliveries;
@@ -9,11 +10,13 @@ mod hooks;
 mod known_names;
 mod meetings;
 mod migrate;
+mod removed;
 mod replicas;
 mod servers;
 mod standalone;
 mod status;
 mod tenants;
+mod watching;
 mod zombies;
 
 use clap::CommandFactory;
@@ -45,6 +48,7 @@ pub async fn run(cli: CommandLine, printer: &mut OutputPrinter) -> Result<(), Co
         UsherCommand::Hooks(command) => hooks::run(global, printer, command).await,
         UsherCommand::Zombies(command) => zombies::run(global, printer, command).await,
         UsherCommand::Edges(command) => edges::run(global, printer, command).await,
+        UsherCommand::Alarms(_) => alarms::watch(&AdminClient::connect(global).await?, printer).await,
         UsherCommand::Replicas(_) => replicas::list(&AdminClient::connect(global).await?, printer).await,
         UsherCommand::Migrate(command) => migrate::run(global, printer, command).await,
         UsherCommand::Standalone(args) => standalone::run(printer, args).await,

@@ -8,4 +8,4 @@ mod exchange;
 mod failover;
 mod probe;
 
-pub use self::{credentials::CallCredentials, exchange::NotControlPort, failover::FailoverChannel};
+pub use self::{credentials::CallCredentials, failover::FailoverChannel};

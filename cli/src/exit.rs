@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use usher_runtime::signals::StoppedAtOnce;
 
-use crate::connection::NotControlPort;
+use crate::not_control_port::NotControlPort;
 
 /// The reason why a command failed. `usher --help` documents the codes of [`CommandFailure::code`].
 #[derive(Debug, thiserror::Error)]

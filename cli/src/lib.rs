@@ -9,6 +9,7 @@ pub mod connection;
 pub mod core;
 pub mod exit;
 mod fleet_sync;
+pub mod not_control_port;
 pub mod printer;
 mod request_id;
 pub mod scalelite_redis;

@@ -73,6 +73,24 @@ impl OutputPrinter {
         }
     }
 
+    /// Writes one object of a stream. The table format has the row of the object with `word` before
+    /// it, JSON has an object in one line, YAML a document.
+    pub fn event<R: TableRow>(&mut self, word: &str, row: &R) -> Result<(), CommandFailure> {
+        let text = match self.output {
+            OutputFormat::Table => {
+                let cells: Vec<String> = row.cells().iter().map(|cell| clean(cell)).collect();
+                format!("{word:8} {}", cells.join("  "))
+            }
+            OutputFormat::Json => serde_json::to_string(&StreamEvent { change: word, entry: row })
+                .map_err(anyhow::Error::from)?,
+            OutputFormat::Yaml => {
+                let event = StreamEvent { change: word, entry: row };
+                format!("---\n{}", serde_saphyr::to_string(&event).map_err(anyhow::Error::from)?)
+            }
+        };
+        self.text(&text)
+    }
+
     /// Writes data that is text already, with a line end.
     pub fn text(&mut self, text: &str) -> Result<(), CommandFailure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -94,6 +112,13 @@ impl OutputPrinter {
         };
         self.text(&text)
     }
+}
+
+/// An object of a stream.
+#[derive(Serialize)]
+struct StreamEvent<'r, R> {
+    change: &'r str,
+    entry: &'r R,
 }
 
 /// Returns rows as a table without borders, as wide as its content, so that programs can split it.

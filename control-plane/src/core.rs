@@ -6,6 +6,7 @@
 //! lead, [`poll_schedule`] the times to poll, [`poll_duty`] the end of a leadership without polls, and
 //! [`member_choice`] the member of the store to call. Time comes in as [`now::Now`].
 
+pub mod change_log;
 pub(in crate::core) mod draft;
 pub mod drift;
 pub mod epoch;

@@ -20,3 +20,4 @@ pub mod server;
 pub(crate) mod servers;
 pub(crate) mod status;
 mod tenants;
+mod watch;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 
-use super::{ListQueryArgs, values::secret};
+use super::{list_query::ListQueryArgs, values::secret};
 use crate::core::{shrink::Percent, sync::SyncMode};
 
 /// The commands about BigBlueButton servers.
@@ -13,6 +13,12 @@ use crate::core::{shrink::Percent, sync::SyncMode};
 pub enum ServerCommand {
     /// List servers with health and load
     List(ListQueryArgs),
+    /// Write the servers and then each change, until a signal ends the command
+    Watch {
+        /// Watch only servers that meet a condition, for example 'health != online'
+        #[arg(long, value_name = "CONDITION")]
+        filter: Option<String>,
+    },
     /// Show one server in full
     Show {
         /// Id of the server

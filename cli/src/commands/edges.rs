@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use usher_proto::v1;
 
+use super::{removed::RemovedRow, watching};
 use crate::{
     admin_client::AdminClient,
     args::{EdgeCommand, GlobalOptions},
@@ -85,6 +86,16 @@ pub(super) async fn run(
         EdgeCommand::List => {
             let edges: Vec<EdgeRow> = admin.all_edges().await?.into_iter().map(EdgeRow::from).collect();
             printer.list(&edges, "no edge is connected")
+        }
+        EdgeCommand::Watch => {
+            let begin = async |_| admin.edges().watch_edges(v1::WatchEdgesRequest {}).await;
+            watching::follow(printer, begin, |printer, message: v1::WatchEdgesResponse| {
+                for edge in message.edges {
+                    printer.event("edge", &EdgeRow::from(edge))?;
+                }
+                message.removed.iter().try_for_each(|name| printer.event("removed", &RemovedRow::new(name)))
+            })
+            .await
         }
         EdgeCommand::Show { id } => {
             let name = format!("edges/{}", id.strip_prefix("edges/").unwrap_or(&id));

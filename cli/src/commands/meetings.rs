@@ -1,12 +1,14 @@
 //! Runs `usher meetings`.
 
+use std::cell::Cell;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use usher_proto::v1;
 
-use super::{confirm, known_names};
+use super::{confirm, known_names, removed::RemovedRow, watching};
 use crate::{
-    admin_client::AdminClient,
+    admin_client::{AdminClient, tenant_name},
     args::{GlobalOptions, MeetingCommand, MeetingRef},
     exit::CommandFailure,
     printer::{OutputPrinter, TableRow},
@@ -83,6 +85,10 @@ pub(super) async fn run(
             let meetings: Vec<MeetingRow> = meetings.into_iter().map(MeetingRow::from).collect();
             printer.list(&meetings, "no meetings")
         }
+        MeetingCommand::Watch { tenant, filter } => {
+            known_names::tenant(&admin, tenant.as_deref()).await?;
+            watch(&admin, printer, tenant, filter.unwrap_or_default()).await
+        }
         MeetingCommand::Show(meeting) => {
             let request = v1::GetMeetingRequest { name: name(&meeting) };
             let found = admin.meetings().get_meeting(request).await?.into_inner().meeting;
@@ -111,6 +117,30 @@ pub(super) async fn run(
             Ok(())
         }
     }
+}
+
+/// Writes the meetings, then each change of one.
+async fn watch(
+    admin: &AdminClient,
+    printer: &mut OutputPrinter,
+    tenant: Option<String>,
+    filter: String,
+) -> Result<(), CommandFailure> {
+    let parent = tenant_name(tenant.as_deref().unwrap_or("-"));
+    let told = Cell::new(None);
+    let begin = async |is_anew: bool| {
+        let resume = told.get().filter(|_| !is_anew);
+        let request = v1::WatchMeetingsRequest { parent: parent.clone(), filter: filter.clone(), resume };
+        admin.meetings().watch_meetings(request).await
+    };
+    watching::follow(printer, begin, |printer, message: v1::WatchMeetingsResponse| {
+        told.set(message.revision.or(told.get()));
+        for meeting in message.meetings {
+            printer.event("meeting", &MeetingRow::from(meeting))?;
+        }
+        message.removed.iter().try_for_each(|name| printer.event("removed", &RemovedRow::new(name)))
+    })
+    .await
 }
 
 /// Returns the internal id of the instance that has the meeting id now. It is empty until the server of the

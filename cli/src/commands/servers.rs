@@ -4,10 +4,12 @@ mod check;
 mod row;
 mod sync;
 
+use std::cell::Cell;
+
 use usher_model::server::AdminState;
 use usher_proto::v1;
 
-use super::confirm;
+use super::{confirm, removed::RemovedRow, watching};
 use crate::{
     admin_client::{AdminClient, server_name},
     args::{GlobalOptions, ServerAddArgs, ServerCommand, ServerUpdateArgs},
@@ -55,6 +57,9 @@ pub(super) async fn run(
                 None => "no servers; add one with `usher servers add URL --secret S --enable`",
             };
             return printer.list(&servers, none);
+        }
+        ServerCommand::Watch { filter } => {
+            return watch(&admin, printer, filter.unwrap_or_default()).await;
         }
         ServerCommand::Show { id, reveal } => {
             let view = if reveal { v1::ServerView::RevealSecret } else { v1::ServerView::Unspecified };
@@ -111,6 +116,27 @@ pub(super) async fn run(
         Some(server) => printer.one(&ServerRow::from(server)),
         None => Ok(()),
     }
+}
+
+/// Writes the servers, then each change of one.
+async fn watch(
+    admin: &AdminClient,
+    printer: &mut OutputPrinter,
+    filter: String,
+) -> Result<(), CommandFailure> {
+    let told = Cell::new(None);
+    let begin = async |is_anew: bool| {
+        let resume = told.get().filter(|_| !is_anew);
+        admin.servers().watch_servers(v1::WatchServersRequest { filter: filter.clone(), resume }).await
+    };
+    watching::follow(printer, begin, |printer, message: v1::WatchServersResponse| {
+        told.set(message.revision.or(told.get()));
+        for server in message.servers {
+            printer.event("server", &ServerRow::from(server))?;
+        }
+        message.removed.iter().try_for_each(|name| printer.event("removed", &RemovedRow::new(name)))
+    })
+    .await
 }
 
 fn new_server(args: ServerAddArgs) -> v1::CreateServerRequest {

@@ -9,29 +9,10 @@ use tonic::{
 };
 
 use super::address::cause;
+use crate::not_control_port::NotControlPort;
 
 /// The largest body of a request or of an answer that is no stream.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
-
-/// The program that answered is no control plane, or this is not its control port.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{url} is no control port: it answered HTTP {status} with `{content}` instead of gRPC; the control port is \
-     the setting `control` of a control plane, 9090 by default, and not the port of the BBB API"
-)]
-pub struct NotControlPort {
-    url: String,
-    status: u16,
-    content: String,
-}
-
-impl NotControlPort {
-    /// Finds the error in the causes of another one.
-    pub fn in_causes_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        causes.into_iter().find_map(|error| error.downcast_ref())
-    }
-}
 
 /// A request that can be sent several times.
 #[derive(Debug)]

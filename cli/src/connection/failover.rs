@@ -20,10 +20,12 @@ use usher_runtime::clock;
 use super::{
     address::PlaneAddress,
     credentials::CallCredentials,
-    exchange::{KeptRequest, NotControlPort, exchange},
+    exchange::{KeptRequest, exchange},
     probe::{self, AnsweringPlane},
 };
-use crate::{args::GlobalOptions, core::repetition::Repetition, exit::CommandFailure};
+use crate::{
+    args::GlobalOptions, core::repetition::Repetition, exit::CommandFailure, not_control_port::NotControlPort,
+};
 
 /// Attempts of a call, all addresses together.
 const ATTEMPTS: usize = 4;

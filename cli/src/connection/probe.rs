@@ -7,10 +7,8 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tonic::{Code, Status, service::interceptor::InterceptedService, transport::Channel};
 use usher_proto::v1::{GetStatusRequest, fleet_service_client::FleetServiceClient};
 
-use super::{
-    address::PlaneAddress, channel::CheckedChannel, credentials::CallCredentials, exchange::NotControlPort,
-};
-use crate::exit::CommandFailure;
+use super::{address::PlaneAddress, channel::CheckedChannel, credentials::CallCredentials};
+use crate::{exit::CommandFailure, not_control_port::NotControlPort};
 
 /// The head start of an address before the next one is tried.
 const HEAD_START: Duration = Duration::from_millis(300);
@@ -104,11 +102,12 @@ fn failure(faults: Vec<PlaneFault>) -> CommandFailure {
             PlaneFault::Foreign(text) | PlaneFault::Away(text) => text,
         })
         .collect();
+    let whom = if texts.len() == 1 { "the control plane at " } else { "a control plane: " };
     let texts = texts.join("; ");
     if is_foreign {
         return CommandFailure::Usage(texts);
     }
     CommandFailure::Unavailable(format!(
-        "cannot reach a control plane: {texts}; is it running? --endpoint names another one, or several"
+        "cannot reach {whom}{texts}; is it running? --endpoint names another one, or several"
     ))
 }

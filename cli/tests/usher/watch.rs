@@ -1,4 +1,4 @@
-//! Tests of `usher status --watch` as a process: into a pipe, over a restart of the control plane, until a signal.
+//! Tests of `usher status --watch` and of watches as processes: into a pipe, over a restart of the control plane, until a signal.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -71,5 +71,38 @@ fn status_watch_runs_until_a_signal_and_outlives_an_unreachable_control_plane() 
     let status = watch.wait().expect("ends");
     assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "after {earlier} earlier lines");
     assert!(out.iter().all(|line| !line.contains('\x1b')), "a pipe is no screen");
+    terminate(second.release());
+}
+
+#[test]
+fn a_watch_writes_changes_as_lines_and_goes_on_after_a_restart_of_the_control_plane() {
+    let (first, _out, ready) = plane("127.0.0.1:0");
+    let control = address(&ready, "control");
+    let mut owned = {
+        let mut command = usher(&["--endpoint", &control, "servers", "watch", "-o", "json"]);
+        OwnedProcess::new(command.spawn().expect("starts"))
+    };
+    let watch = owned.child();
+    let (out, notes) =
+        (lines(watch.stdout.take().expect("is piped")), lines(watch.stderr.take().expect("is piped")));
+    let add = |id: &str| {
+        let url = format!("http://{id}.test/");
+        let args = ["--endpoint", &control, "servers", "add", &url, "--secret", "s", "--id", id];
+        let added = usher(&args).output().expect("runs");
+        assert!(added.status.success(), "{added:?}");
+    };
+    add("one");
+    until(&out, r#"{"change":"server","entry":{"id":"one","#, 1);
+    let removed =
+        usher(&["--endpoint", &control, "servers", "remove", "one", "--yes"]).output().expect("runs");
+    assert!(removed.status.success(), "{removed:?}");
+    until(&out, r#"{"change":"removed","entry":{"name":"servers/one"}}"#, 1);
+    terminate(first.release());
+    until(&notes, "watch broken", 1);
+    // The store of the new one is empty, so that the watch begins anew.
+    let (second, _out, _) = plane(&control);
+    add("two");
+    until(&out, r#"{"change":"server","entry":{"id":"two","#, 1);
+    drop(owned);
     terminate(second.release());
 }

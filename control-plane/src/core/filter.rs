@@ -6,6 +6,7 @@
 
 mod expression;
 mod fault;
+mod node;
 mod order;
 mod parser;
 mod token;

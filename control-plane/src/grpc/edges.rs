@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tonic::{Request, Response, Status};
 use usher_model::id::EdgeId;
 use usher_proto::v1::{
-    self, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse,
-    edge_service_server::EdgeService,
+    self, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, WatchEdgesRequest,
+    WatchEdgesResponse, edge_service_server::EdgeService,
 };
 use usher_runtime::clock;
 
@@ -16,15 +16,20 @@ use super::{
     replicas,
     servers::{duration, timestamp},
     status::RpcRefusal,
+    watch::{PolledSnapshot, WatchStream, Watchers},
 };
 use crate::{
-    core::replicas::EdgeStatement,
+    core::replicas::{BEHIND, EdgeStatement},
     tasks::{edges::EdgeEntry, fleet_handle::FleetHandle, replicas::ReplicaDirectory},
 };
+
+/// Edges of one message of a watch.
+const ENTRIES: usize = 500;
 
 /// The implementation of `EdgeService`.
 pub(super) struct EdgeAdmin {
     list: EdgeList,
+    watchers: Watchers,
 }
 
 /// The edges of all replicas, as messages.
@@ -36,8 +41,8 @@ pub(super) struct EdgeList {
 
 impl EdgeAdmin {
     /// Returns the service over `list`.
-    pub(super) fn new(list: EdgeList) -> Self {
-        Self { list }
+    pub(super) fn new(list: EdgeList, watchers: Watchers) -> Self {
+        Self { list, watchers }
     }
 }
 
@@ -56,6 +61,15 @@ impl EdgeService for EdgeAdmin {
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    type WatchEdgesStream = WatchStream<WatchEdgesResponse>;
+
+    async fn watch_edges(
+        &self,
+        _: Request<WatchEdgesRequest>,
+    ) -> Result<Response<Self::WatchEdgesStream>, Status> {
+        Ok(Response::new(self.watchers.watch_polled(self.list.clone())?))
     }
 
     async fn get_edge(&self, request: Request<GetEdgeRequest>) -> Result<Response<GetEdgeResponse>, Status> {
@@ -100,6 +114,54 @@ impl EdgeList {
             all.insert(edge.id, shown);
         }
         all
+    }
+}
+
+/// An edge as it was told to a watcher.
+#[derive(Debug, Clone)]
+pub(super) struct ToldEdge(v1::Edge);
+
+impl PartialEq for ToldEdge {
+    /// Compares what does not change all the time.
+    fn eq(&self, other: &Self) -> bool {
+        let steady = |edge: &v1::Edge| {
+            let behind =
+                edge.lag_time.as_ref().is_some_and(|time| time.seconds >= BEHIND.as_secs().cast_signed());
+            (edge.address.clone(), edge.version.clone(), edge.replica.clone(), edge.connect_time, behind)
+        };
+        steady(&self.0) == steady(&other.0)
+    }
+}
+
+impl PolledSnapshot for EdgeList {
+    type State = BTreeMap<EdgeId, ToldEdge>;
+    type Message = WatchEdgesResponse;
+
+    fn state(&self) -> Self::State {
+        self.all().into_iter().map(|(id, edge)| (id, ToldEdge(edge))).collect()
+    }
+
+    fn messages(&self, told: &Self::State, now: &Self::State, is_first: bool) -> Vec<WatchEdgesResponse> {
+        let changed = now.iter().filter(|(id, edge)| told.get(*id) != Some(*edge));
+        let changed: Vec<v1::Edge> = changed.map(|(_, edge)| edge.0.clone()).collect();
+        let removed = told.iter().filter(|(id, _)| !now.contains_key(*id));
+        let mut removed: Vec<String> = removed.map(|(_, edge)| edge.0.name.clone()).collect();
+        let mut chunks = changed.chunks(ENTRIES).peekable();
+        let mut messages = Vec::new();
+        loop {
+            let edges = chunks.next().unwrap_or_default().to_vec();
+            let is_last = chunks.peek().is_none();
+            let stage = match (is_first, is_last) {
+                (true, false) => v1::WatchStage::Snapshot,
+                (true, true) => v1::WatchStage::SnapshotEnd,
+                (false, _) => v1::WatchStage::Changes,
+            };
+            let removed = std::mem::take(&mut removed);
+            messages.push(WatchEdgesResponse { stage: stage.into(), edges, removed });
+            if is_last {
+                return messages;
+            }
+        }
     }
 }
 

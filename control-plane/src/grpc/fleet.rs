@@ -4,13 +4,17 @@ use std::{sync::Arc, time::Instant};
 
 use tonic::{Request, Response, Status};
 use usher_model::server::{AdminState, Health};
-use usher_proto::v1::{GetStatusRequest, GetStatusResponse, fleet_service_server::FleetService};
+use usher_proto::v1::{
+    Alarm, GetStatusRequest, GetStatusResponse, WatchAlarmsRequest, WatchAlarmsResponse,
+    fleet_service_server::FleetService,
+};
 use usher_runtime::clock;
 
 use super::{
     edges::{EdgeList, shed_counts},
     replicas,
     servers::duration,
+    watch::{PolledSnapshot, WatchStream, Watchers},
 };
 use crate::{
     core::{fleet::Fleet, load},
@@ -32,6 +36,8 @@ pub(super) struct FleetStatus {
     pub(super) all_edges: EdgeList,
     /// The replicas.
     pub(super) replicas: ReplicaDirectory,
+    /// The places of watchers.
+    pub(super) watchers: Watchers,
     /// The waiting callbacks and events.
     pub(super) deliveries: DeliveryBook,
     /// The registered webhooks.
@@ -90,6 +96,31 @@ impl FleetService for FleetStatus {
             ..self.fleet.read(counts)
         };
         Ok(Response::new(status))
+    }
+
+    type WatchAlarmsStream = WatchStream<WatchAlarmsResponse>;
+
+    async fn watch_alarms(
+        &self,
+        _: Request<WatchAlarmsRequest>,
+    ) -> Result<Response<Self::WatchAlarmsStream>, Status> {
+        Ok(Response::new(self.watchers.watch_polled(WatchedAlarms(self.replicas.clone()))?))
+    }
+}
+
+/// The alarms of all replicas, for watchers.
+struct WatchedAlarms(ReplicaDirectory);
+
+impl PolledSnapshot for WatchedAlarms {
+    type State = Vec<Alarm>;
+    type Message = WatchAlarmsResponse;
+
+    fn state(&self) -> Vec<Alarm> {
+        replicas::alarms(&self.0)
+    }
+
+    fn messages(&self, _: &Vec<Alarm>, now: &Vec<Alarm>, _: bool) -> Vec<WatchAlarmsResponse> {
+        vec![WatchAlarmsResponse { alarms: now.clone() }]
     }
 }
 

@@ -71,6 +71,14 @@ impl ListQuery {
         Ok((!filter.admits_all() || order != ListOrder::ById).then_some(Self { filter, order }))
     }
 
+    /// Reads the filter of a watch.
+    ///
+    /// # Errors
+    /// The first fault, by the name of the field.
+    pub(super) fn filter<E: FilteredEntry>(filter: &str) -> Result<ListFilter, RpcRefusal> {
+        ListFilter::parse::<E>(filter).map_err(|fault| RpcRefusal::field("filter", fault.to_string()))
+    }
+
     /// Reads a page of the list. In the order of ids, a page may have fewer entries than its size,
     /// or none, and a next page. In another order there is one page, the first of the order.
     ///

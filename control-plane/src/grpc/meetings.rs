@@ -18,9 +18,10 @@ use usher_proto::v1::{
     AdoptMeetingsRequest, AdoptMeetingsResponse, EndMeetingRequest, EndMeetingResponse, ForgetZombieRequest,
     ForgetZombieResponse, GetMeetingRequest, GetMeetingResponse, GetZombieRequest, GetZombieResponse,
     ListMeetingsRequest, ListMeetingsResponse, ListZombiesRequest, ListZombiesResponse,
-    SupersedeMeetingRequest, SupersedeMeetingResponse, meeting_service_server::MeetingService,
+    SupersedeMeetingRequest, SupersedeMeetingResponse, WatchMeetingsRequest, WatchMeetingsResponse,
+    meeting_service_server::MeetingService,
 };
-use usher_runtime::clock::{self, WallClock};
+use usher_runtime::clock;
 
 use self::entry::{MeetingEntry, MeetingList};
 use super::{
@@ -30,6 +31,7 @@ use super::{
     name,
     page::PageRequest,
     status::RpcRefusal,
+    watch::{WatchStream, Watchers},
 };
 use crate::{
     core::{fleet::Fleet, lifecycle::EndReport, plan::Stored},
@@ -54,6 +56,7 @@ pub(super) struct MeetingRpc {
     servers: Arc<dyn BbbServers>,
     call_timeout: Duration,
     sorting: SortedLists,
+    watchers: Watchers,
 }
 
 impl MeetingRpc {
@@ -64,8 +67,18 @@ impl MeetingRpc {
         admin: FleetAdmin,
         servers: Arc<dyn BbbServers>,
         call_timeout: Duration,
+        watchers: Watchers,
     ) -> Self {
-        Self { fleet, placer, resolver, admin, servers, call_timeout, sorting: SortedLists::default() }
+        Self {
+            fleet,
+            placer,
+            resolver,
+            admin,
+            servers,
+            call_timeout,
+            sorting: SortedLists::default(),
+            watchers,
+        }
     }
 }
 
@@ -87,7 +100,7 @@ impl MeetingService for MeetingRpc {
         };
         let after = page.after(meeting_of_token)?;
         if let Some(query) = query {
-            let list = MeetingList { tenant, server, now_ms: WallClock::system().now_ms() };
+            let list = MeetingList { tenant, server };
             let page = query.page(&self.fleet, &list, &page, after, &self.sorting).await?;
             return Ok(Response::new(ListMeetingsResponse {
                 meetings: page.items,
@@ -108,6 +121,19 @@ impl MeetingService for MeetingRpc {
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    type WatchMeetingsStream = WatchStream<WatchMeetingsResponse>;
+
+    async fn watch_meetings(
+        &self,
+        request: Request<WatchMeetingsRequest>,
+    ) -> Result<Response<Self::WatchMeetingsStream>, Status> {
+        let request = request.into_inner();
+        let tenant = name::parse_tenant_parent("parent", &request.parent)?;
+        let filter = ListQuery::filter::<MeetingEntry<'_>>(&request.filter)?;
+        let list = MeetingList { tenant, server: None };
+        Ok(Response::new(self.watchers.watch(list, filter, request.resume.map(Into::into))?))
     }
 
     async fn get_meeting(

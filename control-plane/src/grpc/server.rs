@@ -39,6 +39,7 @@ use super::{
     routing::RoutingRpc,
     servers::ServerRpc,
     tenants::TenantRpc,
+    watch::Watchers,
 };
 use crate::{
     engine::{Engine, EngineDependencies},
@@ -134,14 +135,16 @@ pub async fn serve(
         keys: notifications.callback_keys,
         fleet: fleet.clone(),
         polls: engine.poll_requests.clone(),
-        tasks,
+        tasks: tasks.clone(),
     };
+    let watchers = Watchers::new(fleet.clone(), tasks);
     let deliveries = DeliveryAdmin(notifications.deliveries.clone());
     let status = FleetStatus {
         fleet: fleet.clone(),
         edges,
         all_edges: all_edges.clone(),
         replicas: replicas.clone(),
+        watchers: watchers.clone(),
         deliveries: notifications.deliveries,
         hooks: notifications.hooks.clone(),
         leadership: engine.leadership.clone(),
@@ -157,6 +160,7 @@ pub async fn serve(
         engine.admin.clone(),
         servers.clone(),
         timing.call_timeout,
+        watchers.clone(),
     );
     let tenants = TenantRpc::new(fleet.clone(), engine.admin.clone(), notifications.hooks.clone());
     let server_admin = ServerRpc::new(
@@ -166,6 +170,7 @@ pub async fn serve(
         engine.poll_requests,
         engine.leadership,
         servers,
+        watchers.clone(),
     );
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -206,7 +211,7 @@ pub async fn serve(
             &auth,
         ))
         .add_service(guarded(ReplicaServiceServer::new(ReplicaRpc(replicas)), &read, &auth))
-        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(all_edges)), &read, &auth));
+        .add_service(guarded(EdgeServiceServer::new(EdgeAdmin::new(all_edges, watchers)), &read, &auth));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopped = stop.clone();
     let serving = routes.serve_with_incoming_shutdown(incoming, stopped.cancelled_owned());

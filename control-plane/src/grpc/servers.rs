@@ -21,7 +21,8 @@ use usher_proto::v1::{
     DeleteServerRequest, DeleteServerResponse, DisableServerRequest, DisableServerResponse,
     EnableServerRequest, EnableServerResponse, GetServerRequest, GetServerResponse, ListServersRequest,
     ListServersResponse, PanicServerRequest, PanicServerResponse, PollServerRequest, PollServerResponse,
-    UpdateServerRequest, UpdateServerResponse, server_service_server::ServerService,
+    UpdateServerRequest, UpdateServerResponse, WatchServersRequest, WatchServersResponse,
+    server_service_server::ServerService,
 };
 use usher_runtime::clock::{self, WallClock};
 
@@ -38,6 +39,7 @@ use super::{
     request_mark,
     secret_visibility::SecretVisibility,
     status::RpcRefusal,
+    watch::{WatchStream, Watchers},
 };
 use crate::{
     core::lifecycle::NewAddress,
@@ -72,6 +74,7 @@ pub(super) struct ServerRpc {
     leadership: Leadership,
     bbb: Arc<dyn BbbServers>,
     sorting: SortedLists,
+    watchers: Watchers,
 }
 
 impl ServerRpc {
@@ -84,8 +87,9 @@ impl ServerRpc {
         asks: PollRequests,
         leadership: Leadership,
         bbb: Arc<dyn BbbServers>,
+        watchers: Watchers,
     ) -> Self {
-        Self { fleet, admin, pollers, asks, leadership, bbb, sorting: SortedLists::default() }
+        Self { fleet, admin, pollers, asks, leadership, bbb, sorting: SortedLists::default(), watchers }
     }
 
     fn show(&self, id: &ServerId, view: SecretVisibility) -> Result<v1::Server, RpcRefusal> {
@@ -142,8 +146,7 @@ impl ServerService for ServerRpc {
         let page = PageRequest::parse_within(request.page_size, &request.page_token, scope.as_ref())?;
         let (after, now) = (page.after(|token| ServerId::parse(token).ok())?, clock::now());
         if let Some(query) = query {
-            let list = ServerList { now, now_ms: WallClock::system().now_ms() };
-            let page = query.page(&self.fleet, &list, &page, after, &self.sorting).await?;
+            let page = query.page(&self.fleet, &ServerList, &page, after, &self.sorting).await?;
             return Ok(Response::new(ListServersResponse {
                 servers: page.items,
                 next_page_token: page.next,
@@ -160,6 +163,17 @@ impl ServerService for ServerRpc {
             next_page_token: page.next,
             total_size: page.total,
         }))
+    }
+
+    type WatchServersStream = WatchStream<WatchServersResponse>;
+
+    async fn watch_servers(
+        &self,
+        request: Request<WatchServersRequest>,
+    ) -> Result<Response<Self::WatchServersStream>, Status> {
+        let request = request.into_inner();
+        let filter = ListQuery::filter::<ServerEntry<'_>>(&request.filter)?;
+        Ok(Response::new(self.watchers.watch(ServerList, filter, request.resume.map(Into::into))?))
     }
 
     async fn get_server(

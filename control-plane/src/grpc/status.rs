@@ -84,6 +84,13 @@ pub(crate) enum RpcRefusal {
         /// The share, for operators.
         problem: String,
     },
+    /// The revision of the request is too old to continue from: the caller begins anew.
+    Outdated {
+        /// Reason in upper case, for programs.
+        reason: &'static str,
+        /// The fault and its remedy.
+        problem: String,
+    },
     /// The deadline passed first.
     Deadline(String),
     /// A fault of this program.
@@ -307,6 +314,10 @@ impl From<RpcRefusal> for Status {
             RpcRefusal::Exhausted { reason, problem } => {
                 details.set_error_info(reason, DOMAIN, HashMap::new());
                 (Code::ResourceExhausted, problem)
+            }
+            RpcRefusal::Outdated { reason, problem } => {
+                details.set_error_info(reason, DOMAIN, HashMap::new());
+                (Code::OutOfRange, problem)
             }
             RpcRefusal::Deadline(problem) => {
                 details.set_error_info("DEADLINE", DOMAIN, HashMap::new());

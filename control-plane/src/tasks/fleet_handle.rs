@@ -15,6 +15,7 @@ use usher_model::{id::ServerId, revision::Revision, routing::RoutingDelta};
 use usher_runtime::clock;
 
 use crate::core::{
+    change_log::{ChangeLog, ChangedKey, changed_keys},
     epoch::{Epoch, EpochEvidence, SealedRevision},
     fleet::Fleet,
     history::{ResumePoint, RoutingHistory},
@@ -73,9 +74,23 @@ pub enum PublishedChange {
     Reset,
 }
 
+/// The reason why the changes since a revision are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangesLost {
+    /// Another epoch began since.
+    OtherEpoch,
+    /// They are older than the log of changes.
+    Forgotten,
+}
+
+/// Changes that the log keeps for watchers.
+const LOG: usize = 32_768;
+
 struct FleetState {
     fleet: Fleet,
     history: RoutingHistory,
+    /// The entries of lists that changed, for watchers.
+    log: ChangeLog,
     /// The revision after the last published delta. Changes that touch no route are not published;
     /// the next delta bridges them.
     published: Revision,
@@ -105,7 +120,12 @@ impl FleetHandle {
         let fleet = Fleet::new(0, policy.clone());
         let revision = fleet.revision();
         Self(Arc::new(SharedState {
-            state: RwLock::new(FleetState { fleet, history: history(revision), published: revision }),
+            state: RwLock::new(FleetState {
+                fleet,
+                history: history(revision),
+                log: ChangeLog::new(revision.seq, LOG),
+                published: revision,
+            }),
             awaited: watch::Sender::default(),
             evidence: watch::Sender::new(None),
             history_key: RwLock::new(None),
@@ -210,15 +230,42 @@ impl FleetHandle {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.since(have)
     }
 
+    /// Visits the entries of lists that changed after `told`, and returns the present revision.
+    ///
+    /// # Errors
+    /// The changes are not known any more.
+    pub(crate) fn changes_since(
+        &self,
+        told: Revision,
+        mut visit: impl FnMut(&ChangedKey),
+    ) -> Result<Revision, ChangesLost> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let now = state.fleet.revision();
+        if now.epoch != told.epoch {
+            return Err(ChangesLost::OtherEpoch);
+        }
+        let changes = state.log.since(told.seq).ok_or(ChangesLost::Forgotten)?;
+        changes.for_each(&mut visit);
+        Ok(now)
+    }
+
     /// Applies the events of one revision, or of several together, and publishes the change.
     pub(super) fn apply(&self, revision: u64, events: Vec<FleetEvent>, now: Instant) {
-        self.change(|fleet| fleet.apply(revision, events, now));
+        self.change(|state| {
+            let keys = changed_keys(&state.fleet, &events);
+            state.log.push(revision, keys);
+            state.fleet.apply(revision, events, now)
+        });
     }
 
     /// Applies a complete listing of the same epoch. Edges continue with the one delta that it
     /// makes.
     pub(super) fn apply_listing(&self, revision: u64, events: Vec<FleetEvent>, now: Instant) {
-        self.change(|fleet| fleet.apply_listing(revision, events, now));
+        self.change(|state| {
+            // A listing names no deletions: watchers begin anew.
+            state.log = ChangeLog::new(revision, LOG);
+            state.fleet.apply_listing(revision, events, now)
+        });
     }
 
     /// Restarts the ages of the samples that the leader of `term` keeps, as known at `at` (ADR 34).
@@ -236,10 +283,10 @@ impl FleetHandle {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Fleet) -> RoutingDelta) {
+    fn change(&self, change: impl FnOnce(&mut FleetState) -> RoutingDelta) {
         let (delta, base) = {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-            let delta = Arc::new(change(&mut state.fleet));
+            let delta = Arc::new(change(&mut state));
             state.history.push(delta.clone());
             let base = state.published;
             if !delta.is_empty() {
@@ -272,6 +319,7 @@ impl FleetHandle {
             state.fleet.apply(revision, events, now);
             state.published = state.fleet.revision();
             state.history = history(state.published);
+            state.log = ChangeLog::new(revision, LOG);
         }
         // Set before the revision is published: a task that waits for both checks `complete` when
         // the revision wakes it.

@@ -11,7 +11,8 @@ use usher_control_plane::{app::RunningControlPlane, ports::Store, store::etcd::E
 use usher_model::settings::StoreSettings;
 use usher_proto::v1::{
     callback_service_client::CallbackServiceClient, delivery_service_client::DeliveryServiceClient,
-    hook_service_client::HookServiceClient, tenant_service_client::TenantServiceClient, *,
+    hook_service_client::HookServiceClient, replica_service_client::ReplicaServiceClient,
+    tenant_service_client::TenantServiceClient, *,
 };
 use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
 
@@ -21,8 +22,18 @@ use crate::bench::{
 };
 
 /// The services that answer from the store.
-const SERVICES: [&str; 9] =
-    ["Callback", "Delivery", "Edge", "Hook", "Meeting", "Placement", "Routing", "Server", "Tenant"];
+const SERVICES: [&str; 10] = [
+    "Callback",
+    "Delivery",
+    "Edge",
+    "Hook",
+    "Meeting",
+    "Placement",
+    "Replica",
+    "Routing",
+    "Server",
+    "Tenant",
+];
 
 /// Returns a store that no call reaches. The listener refuses no connection and answers none.
 async fn silent_store() -> (Arc<dyn Store>, tokio::net::TcpListener) {
@@ -52,6 +63,7 @@ async fn refusals(channel: Channel) -> Vec<(&'static str, Result<(), Status>)> {
     let mut hooks = HookServiceClient::new(channel.clone());
     let mut deliveries = DeliveryServiceClient::new(channel.clone());
     let mut callbacks = CallbackServiceClient::new(channel.clone());
+    let mut replicas = ReplicaServiceClient::new(channel.clone());
     let mut routing = RoutingServiceClient::new(channel);
     let server = GetServerRequest { name: "servers/bbb1".into(), view: 0 };
     let all = || "tenants/-".to_owned();
@@ -69,6 +81,8 @@ async fn refusals(channel: Channel) -> Vec<(&'static str, Result<(), Status>)> {
         ("ResolveMeeting", placement.resolve_meeting(resolve).await.map(drop)),
         ("ListTenants", tenants.list_tenants(ListTenantsRequest::default()).await.map(drop)),
         ("ListEdges", edges.list_edges(ListEdgesRequest::default()).await.map(drop)),
+        ("ListReplicas", replicas.list_replicas(ListReplicasRequest::default()).await.map(drop)),
+        ("WatchServers", servers.watch_servers(WatchServersRequest::default()).await.map(drop)),
         ("ListHooks", hooks.list_hooks(hook_list).await.map(drop)),
         ("ListDeliveries", deliveries.list_deliveries(delivery_list).await.map(drop)),
         ("GetCallbackKey", callbacks.get_callback_key(GetCallbackKeyRequest::default()).await.map(drop)),

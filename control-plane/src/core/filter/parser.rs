@@ -10,8 +10,8 @@
 //! As AIP-160 has it, OR binds more tightly than AND.
 
 use super::{
-    expression::{ComparedValue, FilterNode},
     fault::FilterFault,
+    node::{ComparedValue, FilterNode},
     token::{Comparator, FilterToken, tokens},
     value::{FieldKind, FieldSpec},
 };

@@ -6,22 +6,26 @@ use usher_model::{
     server::Health,
 };
 use usher_proto::v1;
+use usher_runtime::clock::WallClock;
 
 use super::output;
 use crate::{
     core::{
+        change_log::ChangedKey,
         filter::{FieldKind, FieldSpec, FieldValue, FilteredEntry},
         fleet::Fleet,
     },
-    grpc::{list_query::QueriedList, name},
+    grpc::{
+        list_query::QueriedList,
+        name,
+        watch::{WatchedList, WatchedPart},
+    },
 };
 
 /// The meetings of a tenant and a server, or of all.
 pub(super) struct MeetingList {
     pub(super) tenant: Option<TenantId>,
     pub(super) server: Option<ServerId>,
-    /// Wall clock, milliseconds since 1970, from which ages count.
-    pub(super) now_ms: i64,
 }
 
 /// A meeting with the fleet that knows its server.
@@ -85,12 +89,17 @@ impl QueriedList for MeetingList {
         after: Option<&'f MeetingKey>,
     ) -> Box<dyn Iterator<Item = MeetingEntry<'f>> + 'f> {
         let records = fleet.records_after(self.tenant.as_ref(), self.server.as_ref(), after);
-        let now_ms = self.now_ms;
+        let now_ms = WallClock::system().now_ms();
         Box::new(records.map(move |(key, stored)| MeetingEntry { fleet, key, record: &stored.value, now_ms }))
     }
 
     fn find<'f>(&'f self, fleet: &'f Fleet, key: &'f MeetingKey) -> Option<MeetingEntry<'f>> {
-        Some(MeetingEntry { fleet, key, record: &fleet.record(key)?.value, now_ms: self.now_ms })
+        Some(MeetingEntry {
+            fleet,
+            key,
+            record: &fleet.record(key)?.value,
+            now_ms: WallClock::system().now_ms(),
+        })
     }
 
     fn key<'e>(entry: &'e MeetingEntry<'_>) -> &'e MeetingKey {
@@ -103,5 +112,31 @@ impl QueriedList for MeetingList {
 
     fn show(&self, fleet: &Fleet, entry: &MeetingEntry<'_>) -> v1::Meeting {
         output::meeting(fleet, entry.key, entry.record)
+    }
+}
+
+impl WatchedList for MeetingList {
+    type Message = v1::WatchMeetingsResponse;
+
+    fn changed(&self, key: &ChangedKey) -> Option<MeetingKey> {
+        match key {
+            ChangedKey::Meeting(key) if self.tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant) => {
+                Some(key.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn name(key: &MeetingKey) -> String {
+        name::meeting(key)
+    }
+
+    fn message(part: WatchedPart<v1::Meeting>) -> v1::WatchMeetingsResponse {
+        v1::WatchMeetingsResponse {
+            stage: part.stage.into(),
+            revision: part.revision.map(Into::into),
+            meetings: part.entries,
+            removed: part.removed,
+        }
     }
 }

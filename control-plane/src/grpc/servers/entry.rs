@@ -7,23 +7,25 @@ use usher_model::{
     server::{AdminState, Health},
 };
 use usher_proto::v1;
+use usher_runtime::clock::{self, WallClock};
 
 use super::output;
 use crate::{
     core::{
+        change_log::ChangedKey,
         filter::{FieldKind, FieldSpec, FieldValue, FilteredEntry},
         fleet::{Fleet, FleetServer},
     },
-    grpc::{list_query::QueriedList, secret_visibility::SecretVisibility},
+    grpc::{
+        list_query::QueriedList,
+        name,
+        secret_visibility::SecretVisibility,
+        watch::{WatchedList, WatchedPart},
+    },
 };
 
 /// The servers of the fleet.
-pub(super) struct ServerList {
-    /// Time from which ages of samples count.
-    pub(super) now: Instant,
-    /// Wall clock, milliseconds since 1970, from which ages of entries count.
-    pub(super) now_ms: i64,
-}
+pub(super) struct ServerList;
 
 /// A server with the fleet that knows its meetings.
 pub(super) struct ServerEntry<'f> {
@@ -95,12 +97,13 @@ impl QueriedList for ServerList {
         fleet: &'f Fleet,
         after: Option<&'f ServerId>,
     ) -> Box<dyn Iterator<Item = ServerEntry<'f>> + 'f> {
-        let (now, now_ms) = (self.now, self.now_ms);
+        let (now, now_ms) = (clock::now(), WallClock::system().now_ms());
         Box::new(fleet.servers_after(after).map(move |server| ServerEntry { fleet, server, now, now_ms }))
     }
 
     fn find<'f>(&'f self, fleet: &'f Fleet, key: &'f ServerId) -> Option<ServerEntry<'f>> {
-        Some(ServerEntry { fleet, server: fleet.server(key)?, now: self.now, now_ms: self.now_ms })
+        let (now, now_ms) = (clock::now(), WallClock::system().now_ms());
+        Some(ServerEntry { fleet, server: fleet.server(key)?, now, now_ms })
     }
 
     fn key<'e>(entry: &'e ServerEntry<'_>) -> &'e ServerId {
@@ -112,6 +115,30 @@ impl QueriedList for ServerList {
     }
 
     fn show(&self, fleet: &Fleet, entry: &ServerEntry<'_>) -> v1::Server {
-        output::server(fleet, entry.server, SecretVisibility::Masked, self.now)
+        output::server(fleet, entry.server, SecretVisibility::Masked, entry.now)
+    }
+}
+
+impl WatchedList for ServerList {
+    type Message = v1::WatchServersResponse;
+
+    fn changed(&self, key: &ChangedKey) -> Option<ServerId> {
+        match key {
+            ChangedKey::Server(id) => Some(id.clone()),
+            ChangedKey::Meeting(_) => None,
+        }
+    }
+
+    fn name(key: &ServerId) -> String {
+        name::server(key)
+    }
+
+    fn message(part: WatchedPart<v1::Server>) -> v1::WatchServersResponse {
+        v1::WatchServersResponse {
+            stage: part.stage.into(),
+            revision: part.revision.map(Into::into),
+            servers: part.entries,
+            removed: part.removed,
+        }
     }
 }
