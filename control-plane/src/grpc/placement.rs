@@ -126,7 +126,7 @@ impl PlacementService for PlacementRpc {
             breakout: request.breakout,
         };
         let confirmed = self.placer.confirm(&key, &answer, deadline).await;
-        let confirmed = confirmed.map_err(RpcRefusal::written)?;
+        let confirmed = confirmed.map_err(|error| RpcRefusal::written(error).for_edge())?;
         let revision = Some(confirmed.revision.into());
         Ok(Response::new(ConfirmMeetingResponse { routed: confirmed.outcome, revision }))
     }
@@ -146,7 +146,7 @@ impl PlacementService for PlacementRpc {
         };
         let (key, server) = (key(request.key)?, server_id(&request.server_id)?);
         let abandoned = self.placer.abandon(&key, &server, &request.token, certainty, deadline).await;
-        abandoned.map_err(RpcRefusal::written)?;
+        abandoned.map_err(|error| RpcRefusal::written(error).for_edge())?;
         Ok(Response::new(AbandonMeetingResponse {}))
     }
 
@@ -159,8 +159,11 @@ impl PlacementService for PlacementRpc {
         // Read before the lookup: a rebuild that ends in between may have added the record after it
         // was looked up.
         let (epoch, rebuilding) = self.placer.rebuilding();
-        let resolved =
-            self.resolver.resolve(&key, deadline).await.map_err(|error| RpcRefusal::store(&error))?;
+        let resolved = self
+            .resolver
+            .resolve(&key, deadline)
+            .await
+            .map_err(|error| RpcRefusal::store(&error).for_edge())?;
         let routed = resolved.found.as_ref().is_some_and(|found| found.server.is_some());
         if !routed && (rebuilding || resolved.revision.epoch != epoch) {
             return Err(RpcRefusal::place(WriteError::Decision(PlacementRefusal::Rebuilding)).into());
@@ -190,7 +193,7 @@ impl PlacementService for PlacementRpc {
         let placement = Some(request.token.as_str()).filter(|token| !token.is_empty());
         let ended = EndReport { instance: running.as_ref(), placement, unsent: request.unsent };
         let ended = self.placer.report_end(&key, &server, ended, deadline).await;
-        let ended = ended.map_err(RpcRefusal::written)?;
+        let ended = ended.map_err(|error| RpcRefusal::written(error).for_edge())?;
         Ok(Response::new(ReportEndResponse { revision: Some(ended.revision.into()) }))
     }
 
@@ -218,7 +221,7 @@ impl PlacementService for PlacementRpc {
         let reported = self.placer.report_failure(&server, &report, &reason, deadline).await;
         // The server's own poll shows whether a server at which only one tenant's calls fail is
         // ill. The poll is made even if the deadline passes first.
-        if reported.map_err(RpcRefusal::written)?
+        if reported.map_err(|error| RpcRefusal::written(error).for_edge())?
             && let Err(error) = self.polls.ask(&server, deadline).await
         {
             debug!(%server, %error, "server with a failed call not polled");

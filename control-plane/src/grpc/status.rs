@@ -77,6 +77,9 @@ pub(crate) enum RpcRefusal {
         /// Time after which the caller may repeat the request.
         after: Duration,
     },
+    /// The store refuses writes until an operator acts: it has no space, or does not permit them. The
+    /// same request fails again, so that nothing tells the caller to repeat it.
+    StoreRefuses(String),
     /// The caller has used up its share, and no replica has more for it. It may try again much later.
     Exhausted {
         /// Reason in upper case, for programs.
@@ -103,6 +106,10 @@ impl RpcRefusal {
         Self::Invalid(vec![RequestViolation::new(field, problem)])
     }
 }
+
+/// The remedy of a store that refuses writes.
+const STORE_REMEDY: &str = "give it space (compact and defragment it, or raise its quota), or the user of Usher \
+                            the permission to write below `store.prefix`, then repeat the request";
 
 /// Pause before another attempt of a request that failed for a passing reason.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -234,7 +241,7 @@ impl RpcRefusal {
             WriteError::Decision(PlacementRefusal::NoServer(NoServer::PoolEmpty)) => "POOL_EMPTY",
             WriteError::Decision(PlacementRefusal::NoServer(NoServer::LoadUnknown)) => "LOAD_UNKNOWN",
             WriteError::Decision(PlacementRefusal::NoServer(NoServer::Saturated)) => "SATURATED",
-            WriteError::Store(_) | WriteError::Deadline => return Self::written(error),
+            WriteError::Store(_) | WriteError::Deadline => return Self::written(error).for_edge(),
         };
         Self::retry(reason, error.to_string())
     }
@@ -248,15 +255,24 @@ impl RpcRefusal {
         }
     }
 
-    /// Converts an error of the store. The caller may repeat the request, because every request is
-    /// idempotent.
+    /// Converts an error of the store. The caller may repeat the request after a passing one, because
+    /// every request is idempotent.
     pub(crate) fn store(error: &StoreError) -> Self {
-        let reason = match error {
-            StoreError::Unavailable(_) => "STORE_UNAVAILABLE",
-            StoreError::Unknown(_) => "STORE_ANSWER_LOST",
-            StoreError::Rejected(_) => "STORE_REJECTS",
-        };
-        Self::retry(reason, error.to_string())
+        match error {
+            StoreError::Unavailable(_) => Self::retry("STORE_UNAVAILABLE", error.to_string()),
+            StoreError::Unknown(_) => Self::retry("STORE_ANSWER_LOST", error.to_string()),
+            StoreError::Rejected(_) => Self::StoreRefuses(error.to_string()),
+        }
+    }
+
+    /// Returns the refusal for an edge. A store that refuses one replica may take the write of
+    /// another, which an edge calls next, and its application may try again later.
+    #[must_use]
+    pub(crate) fn for_edge(self) -> Self {
+        match self {
+            Self::StoreRefuses(problem) => Self::retry("STORE_REJECTS", problem),
+            other => other,
+        }
     }
 }
 
@@ -302,6 +318,13 @@ impl From<RpcRefusal> for Status {
                 details.set_error_info(reason, DOMAIN, HashMap::new());
                 (Code::FailedPrecondition, problem)
             }
+            RpcRefusal::StoreRefuses(problem) => {
+                let problem = format!("{problem}; {STORE_REMEDY}");
+                details.add_precondition_failure_violation("STORE_REJECTS", "store", problem.clone());
+                let remedy = HashMap::from([("remedy".to_owned(), STORE_REMEDY.to_owned())]);
+                details.set_error_info("STORE_REJECTS", DOMAIN, remedy);
+                (Code::FailedPrecondition, problem)
+            }
             RpcRefusal::Conflict(problem) => {
                 details.set_error_info("CONFLICT", DOMAIN, HashMap::new());
                 (Code::Aborted, problem)
@@ -335,6 +358,30 @@ impl From<RpcRefusal> for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_passing_error_of_the_store_tells_to_retry() {
+        for (error, reason) in [
+            (StoreError::Unavailable("x".into()), "STORE_UNAVAILABLE"),
+            (StoreError::Unknown("x".into()), "STORE_ANSWER_LOST"),
+        ] {
+            let status = Status::from(RpcRefusal::store(&error));
+            assert_eq!(status.code(), Code::Unavailable);
+            assert!(status.get_details_retry_info().is_some());
+            assert_eq!(status.get_details_error_info().map(|info| info.reason).as_deref(), Some(reason));
+        }
+        for cause in ["etcdserver: mvcc: database space exceeded", "etcdserver: permission denied"] {
+            let error = StoreError::Rejected(cause.into());
+            let status = Status::from(RpcRefusal::store(&error));
+            assert_eq!(status.code(), Code::FailedPrecondition);
+            assert!(status.get_details_retry_info().is_none() && status.message().contains(cause));
+            let info = status.get_details_error_info().expect("is given");
+            assert_eq!(info.reason, "STORE_REJECTS");
+            assert!(info.metadata["remedy"].contains("quota"), "{info:?}");
+            let for_edge = Status::from(RpcRefusal::store(&error).for_edge());
+            assert_eq!(for_edge.code(), Code::Unavailable, "another replica may be permitted");
+        }
+    }
 
     #[test]
     fn refusals_carry_the_details_for_a_program() {

@@ -18,6 +18,7 @@ mod polls;
 mod queries;
 mod quiet_polls;
 mod reconcile;
+mod refusing_store;
 mod replicas;
 mod request_ids;
 mod restart;

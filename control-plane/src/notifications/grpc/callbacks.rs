@@ -140,7 +140,7 @@ fn delivery(
 /// Converts the error of a delivery.
 pub(crate) fn refusal(error: DeliveryError) -> RpcRefusal {
     match error {
-        DeliveryError::Store(error) => RpcRefusal::store(&error),
+        DeliveryError::Store(error) => RpcRefusal::store(&error).for_edge(),
         DeliveryError::NoSpace(SpaceRefusal::Full) => {
             RpcRefusal::retry("TOO_MANY_DELIVERIES", error.to_string())
         }

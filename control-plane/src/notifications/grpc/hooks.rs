@@ -129,7 +129,7 @@ async fn within<T>(
 pub(crate) fn refusal(error: WebhookError, name: String) -> RpcRefusal {
     let problem = error.to_string();
     match error {
-        WebhookError::Store(error) => RpcRefusal::store(&error),
+        WebhookError::Store(error) => RpcRefusal::store(&error).for_edge(),
         WebhookError::Delivery(error) => callbacks::refusal(error),
         WebhookError::Unfit(unfit) => RpcRefusal::field(&format!("hook.{}", unfit.field), unfit.problem),
         WebhookError::NoAddress => {
