@@ -2,6 +2,7 @@
 //! certain it is that the server did not act (design 11).
 
 mod connector;
+mod document_turns;
 mod fair_compute;
 mod fair_turns;
 mod passive_reports;
@@ -33,6 +34,7 @@ use usher_model::{
 };
 use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarnings, telemetry};
 
+use document_turns::DocumentTurns;
 use refusal_warnings::RefusalWarnings;
 
 pub use connector::ConnectorError;
@@ -60,6 +62,9 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// The limit of idle connections to one server.
 const POOL_PER_SERVER: usize = 64;
 
+/// The `Content-Type` of documents.
+const XML: HeaderValue = HeaderValue::from_static("application/xml");
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request to a server.
 pub type RequestPayload = BoxBody<Bytes, BoxError>;
@@ -68,7 +73,9 @@ pub type RequestPayload = BoxBody<Bytes, BoxError>;
 pub enum UploadBody {
     /// There is no body. Parameters that do not fit into the URL become a form.
     None,
-    /// XML, byte for byte.
+    /// XML in memory, byte for byte.
+    HeldXml(Bytes),
+    /// XML that is passed on as it comes, byte for byte.
     Xml(RequestPayload),
     /// `multipart/form-data`, byte for byte, with the `Content-Type` that names the boundary.
     Multipart(RequestPayload, HeaderValue),
@@ -78,16 +85,10 @@ impl std::fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
+            Self::HeldXml(_) => "HeldXml",
             Self::Xml(_) => "Xml",
             Self::Multipart(..) => "Multipart",
         })
-    }
-}
-
-impl UploadBody {
-    /// Makes an XML body from bytes in memory.
-    pub fn xml(body: Bytes) -> Self {
-        Self::Xml(in_memory(body))
     }
 }
 
@@ -99,6 +100,7 @@ pub struct ServerClient {
     passive: PassiveReports,
     warnings: Arc<RefusalWarnings>,
     failures: RequestWarnings,
+    documents: DocumentTurns,
     budgets: CallBudgets,
 }
 
@@ -137,6 +139,7 @@ impl ServerClient {
             passive,
             warnings: Arc::default(),
             failures: RequestWarnings::default(),
+            documents: DocumentTurns::default(),
             budgets,
         })
     }
@@ -160,9 +163,14 @@ impl ServerClient {
             self.count_busy();
             return Err(ServerCallError::ServerBusy);
         };
+        let Ok(turn) = self.documents.turn(&server.id, &caller.tenant, &upload, deadline).await else {
+            self.count_busy();
+            return Err(ServerCallError::ServerBusy);
+        };
         let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
         let bytes = self.budgets.bytes.holder(byte_owner(call, caller));
-        let outcome = self.bounded(server, (call, caller), outgoing, upload, bytes, deadline).await;
+        let exchange = self.bounded(server, (call, caller), outgoing, upload, bytes, deadline);
+        let outcome = document_turns::during(turn, exchange).await;
         if outcome == Err(ServerCallError::OverByteBudget) {
             self.budgets.shed.count(ShedReason::ByteBudget);
         }
@@ -261,7 +269,8 @@ impl ServerClient {
 /// Builds the request. Returns `None` if the URL is invalid or too long.
 fn request(outgoing: OutgoingCall, upload: UploadBody) -> Option<Request<RequestPayload>> {
     let (method, kind, body) = match (upload, outgoing.form) {
-        (UploadBody::Xml(body), _) => (Method::POST, Some(HeaderValue::from_static("application/xml")), body),
+        (UploadBody::HeldXml(body), _) => (Method::POST, Some(XML), in_memory(body)),
+        (UploadBody::Xml(body), _) => (Method::POST, Some(XML), body),
         (UploadBody::Multipart(body, kind), _) => (Method::POST, Some(kind), body),
         (UploadBody::None, Some(form)) => {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");

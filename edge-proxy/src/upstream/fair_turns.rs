@@ -52,7 +52,7 @@ impl<K: Clone + Eq + Hash> FairTurns<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
+    /// Returns the number of turns that are under way.
     pub(super) fn running(&self) -> usize {
         self.lock().running()
     }

@@ -105,7 +105,7 @@ impl RequestDocument {
     pub(in crate::server) fn upload(&mut self) -> Option<UploadBody> {
         match self {
             Self::None => Some(UploadBody::None),
-            Self::Held(bytes) => Some(UploadBody::xml(bytes.clone())),
+            Self::Held(bytes) => Some(UploadBody::HeldXml(bytes.clone())),
             Self::Streamed(document) => document.body.take().map(UploadBody::Xml),
         }
     }
@@ -144,6 +144,9 @@ impl RequestDocument {
     /// Returns the body as `multipart/form-data` for one call; `kind` is its `Content-Type`, which names the boundary.
     pub(in crate::server) fn multipart(&mut self, kind: Option<HeaderValue>) -> UploadBody {
         match (self.upload(), kind) {
+            (Some(UploadBody::HeldXml(body)), Some(kind)) => {
+                UploadBody::Multipart(payload(Full::new(body)), kind)
+            }
             (Some(UploadBody::Xml(body)), Some(kind)) => UploadBody::Multipart(body, kind),
             _ => UploadBody::None,
         }

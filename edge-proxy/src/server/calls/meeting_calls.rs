@@ -84,7 +84,7 @@ impl MeetingCalls {
             OwnerAction::Write => {
                 let upload = match request.document.upload() {
                     Some(UploadBody::None) if request.call == ApiCall::InsertDocument => {
-                        UploadBody::xml(bytes::Bytes::new())
+                        UploadBody::HeldXml(bytes::Bytes::new())
                     }
                     upload => upload.unwrap_or(UploadBody::None),
                 };

@@ -132,7 +132,9 @@ impl ServerCalls {
         let outgoing = match upload {
             UploadBody::None => outgoing(server, call, parameters),
             // The upload takes the body, where long parameters would go.
-            UploadBody::Xml(_) | UploadBody::Multipart(..) => in_url(server, call, parameters),
+            UploadBody::HeldXml(_) | UploadBody::Xml(_) | UploadBody::Multipart(..) => {
+                in_url(server, call, parameters)
+            }
         };
         self.upstream.call(server, call, outgoing, upload, caller, deadline).await
     }

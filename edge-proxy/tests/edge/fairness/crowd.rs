@@ -17,13 +17,30 @@ impl Crowd {
         call: &'static str,
         query: impl Fn(usize) -> String,
     ) -> Self {
+        Self::with_body(cluster, calls, call, query, "")
+    }
+
+    /// Sends such calls with an XML body; without one if it is empty.
+    pub(super) fn with_body(
+        cluster: &Cluster,
+        calls: usize,
+        call: &'static str,
+        query: impl Fn(usize) -> String,
+        body: &str,
+    ) -> Self {
         let (sender, answers) = tokio::sync::mpsc::channel(calls);
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..calls {
             let path = format!("/crowd/bigbluebutton/api/{call}?{}", signed(call, &query(number)));
             let (client, sender) = (Client::new(cluster.client.address), sender.clone());
+            let body = body.to_owned();
             tasks.spawn(async move {
-                let _ = sender.send(client.get(&path).await).await;
+                let answer = if body.is_empty() {
+                    client.get(&path).await
+                } else {
+                    client.send("POST", &path, &[("content-type", "application/xml")], body).await
+                };
+                let _ = sender.send(answer).await;
             });
         }
         Self { answers, _tasks: tasks }

@@ -1,5 +1,7 @@
 //! The calls under way at one server.
 
+use std::time::{Duration, Instant};
+
 use usher_bbb::call::ApiCall;
 use usher_bbb_sim::{FaultKind, SimFault};
 
@@ -51,6 +53,28 @@ async fn creates_of_a_crowd_at_a_hung_server_leave_places_for_others() {
     eventually("the clients have gone", async || cluster.metric("usher_edge_connections") <= 2.0).await;
     assert!(crowd_call(&cluster, "create", "meetingID=more&name=Room").await.is_retryable());
     assert_eq!((cluster.calls("create"), shed(&cluster, "server_concurrency")), (66, 37.0));
+}
+
+/// A server gets two large documents of one edge at a time, and the tenants take turns.
+#[tokio::test]
+async fn large_documents_of_a_crowd_reach_a_server_two_at_a_time() {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let cluster = cluster(1, |_| {}).await;
+    let document = "QUFB".repeat(192 << 10);
+    let body = format!(
+        "<modules><module name=\"presentation\"><document name=\"a.pdf\">{document}</document></module></modules>"
+    );
+    cluster.sims[0].faults().set(SimFault::new(FaultKind::Slow(PAUSE)).on(ApiCall::Create)).await;
+    let begun = Instant::now();
+    let each = |number: usize| format!("meetingID=room-{number}&name=Room");
+    let mut crowd = Crowd::with_body(&cluster, 8, "create", each, &body);
+    eventually("the first documents have reached the server", async || cluster.calls("create") >= 3).await;
+    let path = format!("/bigbluebutton/api/create?{}", signed("create", "meetingID=own&name=Room"));
+    let own = cluster.client.send("POST", &path, &[("content-type", "application/xml")], body.clone()).await;
+    assert!(own.is_success(), "{own:?}");
+    assert!(crowd.further_answers() < 8, "the other tenant does not wait for the whole crowd");
+    eventually("all are there", async || cluster.sims[0].meetings().len() == 10).await;
+    assert!(begun.elapsed() >= PAUSE * 4, "nine documents, two at a time: {:?}", begun.elapsed());
 }
 
 /// Returns the numbers of placements and of abandoned ones.
