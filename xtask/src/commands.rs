@@ -42,6 +42,19 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         .env("TEST_NODE_MODULES", clients.node_modules))
 }
 
+/// Runs the tests that need later versions of etcd than the other tests.
+pub(crate) fn test_etcd_versions() -> Result<()> {
+    tools::protoc()?;
+    let (etcd, versions) = (tools::etcd()?, tools::etcd_versions()?);
+    run(programs::build(BuildProfile::Debug, &[]).args(["--bins", "--tests"]))?;
+    run(cargo()
+        .args(["test", "--package", "usher-e2e", "--test", "e2e", "store_versions"])
+        .args(["--", "--ignored", "--nocapture"])
+        .env("USHER_ETCD", etcd)
+        .env("TEST_ETCD_VERSIONS", versions)
+        .env("TEST_PROGRAMS", BuildProfile::Debug.folder()))
+}
+
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;

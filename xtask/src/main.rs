@@ -18,6 +18,9 @@ usage: cargo xtask COMMAND [ARGS]
 
   demo [ARGS]    build Usher and run `usher demo`: three simulated servers, a meeting, a join link
   test [ARGS]    bring etcd, Redis, Python and JavaScript clients, then run every test (ARGS go to cargo test)
+  test-etcd-versions
+                 build etcd 3.5 and 3.6 from their Go modules (needs Go), then test a rolling upgrade
+                 of etcd and a restored snapshot
   bench [ARGS]   build for release and measure joins and creates against what the machine can do
   simulate [--seeds N] [--from S] [--seed S] [--a6 MINUTES]
                  histories of a whole cluster in simulated time; one seed is replayed with its trace
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "demo" => commands::demo(&rest),
         "test" => commands::test(&rest),
+        "test-etcd-versions" => commands::test_etcd_versions(),
         "bench" => commands::bench(&rest),
         "simulate" => simulate::simulate(&rest),
         "build" => commands::build(&rest),

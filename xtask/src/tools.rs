@@ -7,6 +7,7 @@ mod cyclonedx;
 mod debian;
 mod deny;
 mod etcd;
+mod etcd_versions;
 mod faketime;
 mod installed;
 mod protoc;
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub(crate) use {
-    buf::buf, clients::clients, cyclonedx::cyclonedx, deny::deny, etcd::etcd, faketime::faketime,
-    protoc::protoc, redis::redis,
+    buf::buf, clients::clients, cyclonedx::cyclonedx, deny::deny, etcd::etcd, etcd_versions::etcd_versions,
+    faketime::faketime, protoc::protoc, redis::redis,
 };
 
 /// Installs the tools of all commands, and returns where they are.

@@ -118,6 +118,9 @@ impl TestCluster {
 
     async fn control_plane(&mut self, number: usize, address: &str) -> Result<RunningProgram> {
         let mut endpoints = self.etcd().endpoints();
+        if self.linked.store_writes {
+            endpoints = self.links.filtered_endpoints(endpoints)?;
+        }
         if self.linked.stores {
             endpoints = self.links.store_endpoints(number, endpoints)?;
         }

@@ -7,6 +7,8 @@ mod changes;
 mod faults;
 mod member;
 mod options;
+mod versions;
+mod write_filter;
 
 use std::{
     env,
@@ -23,6 +25,8 @@ pub use self::{
     changes::EtcdChange,
     faults::{StoreBackup, StoreDump},
     options::EtcdOptions,
+    versions::EtcdVersion,
+    write_filter::WriteFilter,
 };
 use crate::{
     certificates::{TlsFiles, generate},

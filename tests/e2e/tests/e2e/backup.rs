@@ -20,7 +20,7 @@ pub(crate) fn instances(cluster: &TestCluster) -> BTreeMap<(usize, String), Stri
 }
 
 /// Creates meetings, repeatedly for each id while the store is coming back.
-async fn creates(cluster: &TestCluster, ids: &[String]) -> Result<()> {
+pub(crate) async fn creates(cluster: &TestCluster, ids: &[String]) -> Result<()> {
     for id in ids {
         wait::until("a create", || async { cluster.client(0).created(id).await.map(drop) }).await?;
     }
@@ -47,14 +47,14 @@ async fn no_meeting_is_lost(
 }
 
 /// Returns the epoch of a control plane.
-async fn epoch(cluster: &TestCluster, control_plane: usize) -> Result<u64> {
+pub(crate) async fn epoch(cluster: &TestCluster, control_plane: usize) -> Result<u64> {
     let revision = cluster.admin(control_plane).status().await?.revision;
     Ok(revision.context("it holds a revision")?.epoch)
 }
 
 /// Waits until every control plane has a later epoch than `before` and the records are those of the
 /// running meetings; checks meanwhile and afterwards that no meeting was lost.
-async fn comes_back(
+pub(crate) async fn comes_back(
     cluster: &TestCluster,
     running: &BTreeMap<(usize, String), String>,
     before: u64,
@@ -83,7 +83,7 @@ async fn comes_back(
     Ok(())
 }
 
-fn names(name: &str) -> Vec<String> {
+pub(crate) fn names(name: &str) -> Vec<String> {
     (0..6).map(|number| format!("{name}-{number}")).collect()
 }
 

@@ -40,5 +40,6 @@ mod store_faults;
 mod store_member;
 mod store_runbook;
 mod store_space;
+mod store_versions;
 mod tenants;
 mod trace;

@@ -158,6 +158,22 @@ async fn x5_an_etcd_member_that_answers_after_half_a_second_fails_no_request() -
     survives(("slow-member", 60, PAUSE), &mut cluster, delay, heal).await
 }
 
+/// X5: the etcd node in use answers reads, and writes are lost on their way to it.
+#[tokio::test]
+async fn x5_an_etcd_member_that_answers_reads_alone_delays_creates_for_less_than_two_seconds() -> Result<()> {
+    let mut cluster = cluster().filter_store_writes().start().await?;
+    let set = |cluster: &TestCluster, hang| cluster.links.store_writes[USED].set_writes_hang(hang);
+    let hang = async |cluster: &mut TestCluster| {
+        set(cluster, true);
+        Ok(NO_ELECTION)
+    };
+    let heal = async |cluster: &mut TestCluster| {
+        set(cluster, false);
+        Ok(())
+    };
+    survives(("reads-alone", 200, PAUSE), &mut cluster, hang, heal).await
+}
+
 /// X5: the etcd node in use is lost with its data and replaced by an empty one.
 #[tokio::test]
 async fn x5_a_replaced_etcd_member_fails_no_request() -> Result<()> {

@@ -104,6 +104,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Puts a filter of writes in front of each etcd node, shared by the control planes.
+    #[must_use]
+    pub fn filter_store_writes(mut self) -> Self {
+        self.linked.store_writes = true;
+        self
+    }
+
     /// Puts a link between each control plane and each etcd node.
     #[must_use]
     pub fn link_stores(mut self) -> Self {

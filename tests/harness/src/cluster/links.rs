@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use usher_bbb_sim::BbbSim;
 
-use crate::link::{FaultyLink, LinkCondition};
+use crate::{
+    etcd::WriteFilter,
+    link::{FaultyLink, LinkCondition},
+};
 
 /// The connections of a cluster that go through links.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LinkedParts {
     pub(super) stores: bool,
+    pub(super) store_writes: bool,
     pub(super) planes: bool,
     pub(super) servers: bool,
 }
@@ -20,6 +24,8 @@ pub(super) struct LinkedParts {
 pub struct ClusterLinks {
     /// The links from each control plane to each etcd node.
     pub stores: Vec<Vec<FaultyLink>>,
+    /// The filters in front of the etcd nodes, shared by the control planes.
+    pub store_writes: Vec<WriteFilter>,
     /// The links from each edge to each control plane.
     pub planes: Vec<Vec<FaultyLink>>,
     /// The links to each server, shared by control planes and edges.
@@ -57,6 +63,18 @@ impl ClusterLinks {
             self.stores.push(links.collect::<Result<_>>()?);
         }
         Ok(urls(&self.stores[control_plane]))
+    }
+
+    /// Returns the addresses of the filters in front of these etcd endpoints.
+    pub(super) fn filtered_endpoints(&mut self, to: Vec<String>) -> Result<Vec<String>> {
+        if self.store_writes.is_empty() {
+            let filters = to.iter().map(|url| {
+                let address = url.strip_prefix("http://").context("an etcd without TLS")?;
+                WriteFilter::start(address.parse()?)
+            });
+            self.store_writes = filters.collect::<Result<_>>()?;
+        }
+        Ok(self.store_writes.iter().map(|filter| format!("http://{}", filter.address())).collect())
     }
 
     /// Returns the addresses by which an edge reaches these control planes.

@@ -192,7 +192,7 @@ impl EtcdCluster {
         self.restart(index).await
     }
 
-    fn single(&mut self) -> Result<&mut EtcdNode> {
+    pub(super) fn single(&mut self) -> Result<&mut EtcdNode> {
         match self.members.as_mut_slice() {
             [one] => Ok(one),
             many => bail!("{} nodes, and a backup is of one", many.len()),

@@ -129,6 +129,24 @@ impl EtcdNode {
         Ok(())
     }
 
+    /// Ends the node as an init system does (SIGTERM), and waits for its end.
+    pub(super) fn terminate(&mut self) -> Result<()> {
+        self.signal(Signal::SIGTERM)?;
+        self.child.take().context("the node does not run")?.wait()?;
+        Ok(())
+    }
+
+    /// Sets the program for the next start.
+    pub(super) fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
+    }
+
+    /// Returns the name of the node in its cluster.
+    pub(super) fn name(&self) -> Result<&str> {
+        let file = self.data.file_name().context("a folder of the node")?;
+        file.to_str().context("a name in ASCII")
+    }
+
     pub(super) fn freeze(&self) -> Result<()> {
         freeze(self.pid()?)
     }
