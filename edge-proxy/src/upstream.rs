@@ -10,13 +10,13 @@ mod refusal_warnings;
 mod server_answer;
 mod shared_lists;
 mod shared_reads;
+mod upload_body;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::BoxBody};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::Client,
@@ -36,6 +36,7 @@ use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarn
 
 use document_turns::DocumentTurns;
 use refusal_warnings::RefusalWarnings;
+use upload_body::{BoxError, in_memory};
 
 pub use connector::ConnectorError;
 pub use fair_compute::{ComputeRefusal, FairCompute};
@@ -44,6 +45,7 @@ pub use passive_reports::PassiveReports;
 pub use server_answer::{AnswerBytes, ServerAnswer, ServerCallError, is_our_fault};
 pub use shared_lists::{ListPart, SharedLists};
 pub use shared_reads::SharedReads;
+pub use upload_body::{RequestPayload, UploadBody, payload};
 
 use crate::{
     core::{
@@ -64,33 +66,6 @@ const POOL_PER_SERVER: usize = 64;
 
 /// The `Content-Type` of documents.
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// The body of a request to a server.
-pub type RequestPayload = BoxBody<Bytes, BoxError>;
-
-/// A body that the application sent with its call.
-pub enum UploadBody {
-    /// There is no body. Parameters that do not fit into the URL become a form.
-    None,
-    /// XML in memory, byte for byte.
-    HeldXml(Bytes),
-    /// XML that is passed on as it comes, byte for byte.
-    Xml(RequestPayload),
-    /// `multipart/form-data`, byte for byte, with the `Content-Type` that names the boundary.
-    Multipart(RequestPayload, HeaderValue),
-}
-
-impl std::fmt::Debug for UploadBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::HeldXml(_) => "HeldXml",
-            Self::Xml(_) => "Xml",
-            Self::Multipart(..) => "Multipart",
-        })
-    }
-}
 
 /// The client for BBB servers; clones share its connections.
 #[derive(Clone, Debug)]
@@ -323,18 +298,6 @@ fn byte_owner(call: ApiCall, caller: &CallOrigin) -> ByteOwner {
 /// Returns whether reading a body failed because the body exceeds its limit.
 pub fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>()
-}
-
-fn in_memory(body: Bytes) -> RequestPayload {
-    Full::new(body).map_err(|never| match never {}).boxed()
-}
-
-/// Boxes a stream of body parts.
-pub fn payload<B>(body: B) -> RequestPayload
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
-{
-    body.map_err(Into::into).boxed()
 }
 
 /// An answer that several requests share.

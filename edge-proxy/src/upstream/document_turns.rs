@@ -11,7 +11,10 @@ use std::{
 use tokio::time::{Instant, timeout, timeout_at};
 use usher_model::id::{ServerId, TenantId};
 
-use super::{FairTurn, FairTurns, UploadBody};
+use super::{
+    fair_turns::{FairTurn, FairTurns},
+    upload_body::UploadBody,
+};
 
 /// The size from which a document takes a turn, bytes. A server receives and reads this much within about a
 /// millisecond.
