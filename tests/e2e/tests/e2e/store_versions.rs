@@ -16,7 +16,10 @@ use crate::backup::{comes_back, creates, epoch, instances, names};
 const PAUSE: Duration = Duration::from_secs(2);
 
 fn cluster(members: usize) -> ClusterBuilder {
-    TestCluster::builder().etcd(members).set("meetings.create_timeout", "10s")
+    TestCluster::builder()
+        .etcd(members)
+        .set("meetings.create_timeout", "10s")
+        .set("health.unhealthy_after", "20s")
 }
 
 /// X5: three nodes of etcd are upgraded one after another, to each later version → no request fails.
