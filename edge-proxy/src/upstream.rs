@@ -2,9 +2,9 @@
 //! certain it is that the server did not act (design 11).
 
 mod connector;
-mod document_turns;
 mod fair_compute;
 mod fair_turns;
+mod large_request_turns;
 mod passive_reports;
 mod refusal_warnings;
 mod server_answer;
@@ -34,7 +34,7 @@ use usher_model::{
 };
 use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarnings, telemetry};
 
-use document_turns::DocumentTurns;
+use large_request_turns::LargeRequestTurns;
 use refusal_warnings::RefusalWarnings;
 use upload_body::{BoxError, in_memory};
 
@@ -75,7 +75,7 @@ pub struct ServerClient {
     passive: PassiveReports,
     warnings: Arc<RefusalWarnings>,
     failures: RequestWarnings,
-    documents: DocumentTurns,
+    large_requests: LargeRequestTurns,
     budgets: CallBudgets,
 }
 
@@ -114,7 +114,7 @@ impl ServerClient {
             passive,
             warnings: Arc::default(),
             failures: RequestWarnings::default(),
-            documents: DocumentTurns::default(),
+            large_requests: LargeRequestTurns::default(),
             budgets,
         })
     }
@@ -138,14 +138,15 @@ impl ServerClient {
             self.count_busy();
             return Err(ServerCallError::ServerBusy);
         };
-        let Ok(turn) = self.documents.turn(&server.id, &caller.tenant, &upload, deadline).await else {
+        let size = upload.size_in_memory() + outgoing.form.as_ref().map_or(0, String::len);
+        let Ok(turn) = self.large_requests.turn(&server.id, &caller.tenant, size, deadline).await else {
             self.count_busy();
             return Err(ServerCallError::ServerBusy);
         };
         let brings_documents = caller.brings_documents || !matches!(upload, UploadBody::None);
         let bytes = self.budgets.bytes.holder(byte_owner(call, caller));
         let exchange = self.bounded(server, (call, caller), outgoing, upload, bytes, deadline);
-        let outcome = document_turns::during(turn, exchange).await;
+        let outcome = large_request_turns::during(turn, exchange).await;
         if outcome == Err(ServerCallError::OverByteBudget) {
             self.budgets.shed.count(ShedReason::ByteBudget);
         }

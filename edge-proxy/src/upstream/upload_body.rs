@@ -21,6 +21,16 @@ pub enum UploadBody {
     Multipart(RequestPayload, HeaderValue),
 }
 
+impl UploadBody {
+    /// Returns the size of a body in memory, bytes; 0 if it is passed on as it comes.
+    pub(super) fn size_in_memory(&self) -> usize {
+        match self {
+            Self::HeldXml(body) => body.len(),
+            Self::None | Self::Xml(_) | Self::Multipart(..) => 0,
+        }
+    }
+}
+
 impl std::fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! Turns of the tenants at each server for sending it large documents.
+//! Turns of the tenants at each server for sending it large requests.
 
 use std::{
     collections::HashMap,
@@ -11,59 +11,57 @@ use std::{
 use tokio::time::{Instant, timeout, timeout_at};
 use usher_model::id::{ServerId, TenantId};
 
-use super::{
-    fair_turns::{FairTurn, FairTurns},
-    upload_body::UploadBody,
-};
+use super::fair_turns::{FairTurn, FairTurns};
 
-/// The size from which a document takes a turn, bytes. A server receives and reads this much within about a
-/// millisecond.
-const LARGE: usize = 64 << 10;
+/// The size from which a body takes a turn, bytes.
+const LARGE: usize = 16 << 10;
 
-/// The large documents that one edge sends to one server at a time.
+/// The size of a body whose turn counts once. A larger one counts several times.
+const COUNTED_ONCE: usize = 64 << 10;
+
+/// The large requests that one edge sends to one server at a time.
 const PLACES: usize = 2;
 
-/// The large documents of one tenant that wait for one server.
+/// The large requests of one tenant that wait for one server.
 const WAITING: usize = 512;
 
-/// The longest time of a turn. A server that takes longer does not wait for the bytes of this document, but for
+/// The longest time of a turn. A server that takes longer does not wait for the bytes of this request, but for
 /// other things, such as the download of a presentation.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// The largest number of servers whose idle turns are kept.
 const IDLE_MAX: usize = 1024;
 
-/// The calls with large documents at each server; clones share them.
+/// The calls with large bodies at each server; clones share them.
 ///
-/// Without turns, a tenant that sends 32 documents of 1 MiB at once made the creates of all others on that
-/// server wait until it had received and read them all. A document that is passed on as it comes takes no
-/// turn: its client would determine the turn's length.
+/// Without turns, a tenant that sends 32 documents of 1 MiB or 64 of the longest forms at once made the creates
+/// of all others on that server wait until it had received and read them all. A document that is passed on as it
+/// comes takes no turn: its client would determine the turn's length.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DocumentTurns(Arc<Mutex<HashMap<ServerId, FairTurns<TenantId>>>>);
+pub(super) struct LargeRequestTurns(Arc<Mutex<HashMap<ServerId, FairTurns<TenantId>>>>);
 
-/// The server has no place for a document before the deadline of its call.
+/// The server has no place for a large request before the deadline of its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoTurn;
 
-impl DocumentTurns {
-    /// Waits until `tenant` may send `upload` to a server. Returns `None` if the upload needs no turn.
+impl LargeRequestTurns {
+    /// Waits until `tenant` may send a body of `size` bytes to a server. Returns `None` if the body needs no turn.
     ///
     /// # Errors
-    /// No turn comes before `deadline`, or too many documents of the tenant wait.
+    /// No turn comes before `deadline`, or too many requests of the tenant wait.
     pub(super) async fn turn(
         &self,
         server: &ServerId,
         tenant: &TenantId,
-        upload: &UploadBody,
+        size: usize,
         deadline: Instant,
     ) -> Result<Option<FairTurn<TenantId>>, NoTurn> {
-        let UploadBody::HeldXml(document) = upload else { return Ok(None) };
-        if document.len() < LARGE {
+        if size < LARGE {
             return Ok(None);
         }
         let turns = self.of(server);
         // By size: a tenant with documents of 1 MiB sends one in its turn, and one with small ones several.
-        let cost = (document.len() / LARGE) as u64;
+        let cost = (size / COUNTED_ONCE) as u64;
         let turn = timeout_at(deadline, turns.turn(tenant, cost)).await;
         turn.map_err(|_| NoTurn)?.map(Some).map_err(|_| NoTurn)
     }
@@ -77,7 +75,7 @@ impl DocumentTurns {
     }
 }
 
-/// Makes a call, whose document has `turn` until the call ends or the turn has lasted its longest time.
+/// Makes a call, whose request has `turn` until the call ends or the turn has lasted its longest time.
 pub(super) async fn during<T>(turn: Option<FairTurn<TenantId>>, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     let Some(turn) = turn else { return call.await };
@@ -91,16 +89,13 @@ pub(super) async fn during<T>(turn: Option<FairTurn<TenantId>>, call: impl Futur
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_call_without_an_answer_gives_its_turn_up_after_a_second() {
-        let (turns, server) = (DocumentTurns::default(), ServerId::parse("a").unwrap());
+        let (turns, server) = (LargeRequestTurns::default(), ServerId::parse("a").unwrap());
         let tenant = TenantId::parse("crowd").unwrap();
-        let upload = UploadBody::HeldXml(Bytes::from(vec![b'x'; LARGE]));
-        let take = async |patience| turns.turn(&server, &tenant, &upload, Instant::now() + patience).await;
+        let take = async |patience| turns.turn(&server, &tenant, LARGE, Instant::now() + patience).await;
         let hung: Vec<_> = futures::future::join_all((0..PLACES).map(|_| take(LONGEST))).await;
         assert!(take(LONGEST / 2).await.is_err(), "every place is taken");
         let hung =
@@ -111,18 +106,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_documents_and_those_on_their_way_take_no_turn() {
-        let (turns, server) = (DocumentTurns::default(), ServerId::parse("a").unwrap());
+    async fn small_requests_take_no_turn() {
+        let (turns, server) = (LargeRequestTurns::default(), ServerId::parse("a").unwrap());
         let tenant = TenantId::parse("crowd").unwrap();
-        for upload in [UploadBody::None, UploadBody::HeldXml(Bytes::from(vec![b'x'; LARGE - 1]))] {
-            let turn = turns.turn(&server, &tenant, &upload, Instant::now()).await;
-            assert!(matches!(turn, Ok(None)), "{turn:?}");
-        }
+        let turn = turns.turn(&server, &tenant, LARGE - 1, Instant::now()).await;
+        assert!(matches!(turn, Ok(None)), "{turn:?}");
     }
 
     #[tokio::test]
     async fn servers_that_come_and_go_take_bounded_memory() {
-        let turns = DocumentTurns::default();
+        let turns = LargeRequestTurns::default();
         for number in 0..5_000 {
             drop(turns.of(&ServerId::parse(&format!("s{number}")).unwrap()));
         }
