@@ -36,7 +36,7 @@ use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarn
 
 use large_request_turns::LargeRequestTurns;
 use refusal_warnings::RefusalWarnings;
-use upload_body::{BoxError, in_memory};
+use upload_body::{PayloadError, in_memory};
 
 pub use connector::ConnectorError;
 pub use fair_compute::{ComputeRefusal, FairCompute};
@@ -277,7 +277,7 @@ fn answer(call: ApiCall, body: Bytes, bytes: ByteHolder) -> Option<ServerAnswer>
 }
 
 /// Reads a body. Its bytes are taken from the budget as they come, before they are kept.
-async fn collect(body: Incoming, bytes: &mut ByteHolder) -> Result<Bytes, BoxError> {
+async fn collect(body: Incoming, bytes: &mut ByteHolder) -> Result<Bytes, PayloadError> {
     let (mut body, mut whole) = (Limited::new(body, ANSWER_MAX), BytesMut::new());
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {

@@ -48,7 +48,7 @@ pub(crate) fn test_etcd_versions() -> Result<()> {
     let (etcd, versions) = (tools::etcd()?, tools::etcd_versions()?);
     run(programs::build(BuildProfile::Debug, &[]).args(["--bins", "--tests"]))?;
     run(cargo()
-        .args(["test", "--package", "usher-e2e", "--test", "e2e", "store_versions"])
+        .args(["test", "--workspace", "store_versions"])
         .args(["--", "--ignored", "--nocapture"])
         .env("USHER_ETCD", etcd)
         .env("TEST_ETCD_VERSIONS", versions)

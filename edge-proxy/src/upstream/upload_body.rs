@@ -5,9 +5,9 @@ use http::HeaderValue;
 use http_body::Body;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type PayloadError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request to a server.
-pub type RequestPayload = BoxBody<Bytes, BoxError>;
+pub type RequestPayload = BoxBody<Bytes, PayloadError>;
 
 /// A body that the application sent with its call.
 pub enum UploadBody {
@@ -50,7 +50,7 @@ pub(super) fn in_memory(body: Bytes) -> RequestPayload {
 /// Boxes a stream of body parts.
 pub fn payload<B>(body: B) -> RequestPayload
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
+    B: Body<Data = Bytes, Error: Into<PayloadError>> + Send + Sync + 'static,
 {
     body.map_err(Into::into).boxed()
 }
