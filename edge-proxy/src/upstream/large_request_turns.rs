@@ -20,14 +20,14 @@ const LARGE: usize = 16 << 10;
 const COUNTED_ONCE: usize = 64 << 10;
 
 /// The large requests that one edge sends to one server at a time.
-const PLACES: usize = 2;
+const PLACES: usize = 1;
 
 /// The large requests of one tenant that wait for one server.
 const WAITING: usize = 512;
 
-/// The longest time of a turn. A server that takes longer does not wait for the bytes of this request, but for
-/// other things, such as the download of a presentation.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest time of a turn: 1 MiB takes 84 ms at 100 Mbit/s. A server that takes longer does not wait for the
+/// bytes of this request, but for other things, such as the download of a presentation.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// The largest number of servers whose idle turns are kept.
 const IDLE_MAX: usize = 1024;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_without_an_answer_gives_its_turn_up_after_a_second() {
+    async fn a_call_without_an_answer_gives_its_turn_up() {
         let (turns, server) = (LargeRequestTurns::default(), ServerId::parse("a").unwrap());
         let tenant = TenantId::parse("crowd").unwrap();
         let take = async |patience| turns.turn(&server, &tenant, LARGE, Instant::now() + patience).await;
