@@ -1,6 +1,6 @@
 //! The keys that the latest revisions changed, for watchers. A watcher keeps the revision that it has
-//! told and reads the present values of the keys that changed since, so that it needs no queue of its
-//! own and a slow one costs nobody else anything.
+//! told and reads the present values of the keys that changed since. A watcher needs no queue of its own,
+//! and a slow one costs the others no memory.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
 //! The places of watchers and the streams that they read. A reader that is too slow is ended; it
-//! never delays the fleet, because the task of its watch waits for it and nothing else does.
+//! never delays the fleet, because only the task of its own watch waits for it.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@
 //! | callback that a server signed | at its address | none: an accepted callback is kept (I12) |
 //! | callback that no server signed | anywhere | none: each reader of its address could remove events |
 //!
-//! No delivery of another tenant expires for it, whatever the tenant sends.
+//! No tenant can let a delivery of another tenant expire.
 
 use super::{SpaceClaim, SpaceKind, SpaceRefusal, SpaceTaken};
 
