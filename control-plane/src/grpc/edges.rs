@@ -84,7 +84,7 @@ impl EdgeService for EdgeAdmin {
 }
 
 impl EdgeList {
-    /// Returns the list over what the replicas know.
+    /// Returns the list of the edges that all replicas state.
     pub(super) fn new(replicas: ReplicaDirectory, fleet: FleetHandle) -> Self {
         Self { replicas, fleet }
     }
@@ -122,7 +122,7 @@ impl EdgeList {
 pub(super) struct ToldEdge(v1::Edge);
 
 impl PartialEq for ToldEdge {
-    /// Compares what does not change all the time.
+    /// Compares the fields that do not change all the time.
     fn eq(&self, other: &Self) -> bool {
         let steady = |edge: &v1::Edge| {
             let behind =

@@ -28,7 +28,7 @@ const SORTED_AT_ONCE: usize = 2;
 pub(super) trait QueriedList {
     /// Key of an entry; lists are in its order.
     type Key: Clone + Ord;
-    /// An entry, with what its fields are read from.
+    /// An entry, with the source of its fields.
     type Entry<'f>: FilteredEntry
     where
         Self: 'f;

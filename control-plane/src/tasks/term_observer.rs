@@ -64,7 +64,7 @@ impl TermObserver {
         if self.leadership.polls() || !self.fleet.complete() {
             return;
         }
-        // The time before the reading: what it shows was true then or later.
+        // The time before the reading: the store had the result then or later.
         let at = clock::now();
         let term = match tokio::time::timeout(self.patience, self.term()).await {
             Ok(Ok(term)) => term,

@@ -76,13 +76,13 @@ async fn a_watch_tells_the_present_meetings_and_then_each_change_and_resumes_by_
     assert_eq!(reader.snapshots, 1);
     drop(stream);
 
-    // What happened meanwhile is told, and only that.
+    // The watch tells the changes of the meantime, and only those.
     bench.create("room-3").await;
     let mut stream = watch(&bench, "", reader.revision).await;
     reader.until(&mut stream, &["room-2", "room-3"]).await;
     assert_eq!(reader.snapshots, 1, "a resumed watch tells no snapshot");
 
-    // A filter removes what it admits no more.
+    // The watch removes an entry that its filter no longer admits.
     let (mut reader, mut stream) = (Reader::default(), watch(&bench, "state = active", None).await);
     reader.until(&mut stream, &["room-2", "room-3"]).await;
     bench.sim("bbb1").end_meeting("room-3");

@@ -92,7 +92,7 @@ impl University {
         }
     }
 
-    /// Commits what waits, and applies it as the watch would.
+    /// Commits the waiting writes, and applies them as the watch would.
     async fn flush(&mut self) {
         let plans = std::mem::take(&mut self.waiting);
         if plans.is_empty() {

@@ -85,7 +85,7 @@ pub struct ReplicaDirectory {
     changes: watch::Sender<u64>,
 }
 
-/// What the store says of all replicas.
+/// The statements of all replicas in the store.
 #[derive(Debug, Default)]
 pub(super) struct KnownReplicas {
     /// Revision and name of each candidate, by key; the one of the smallest revision leads.

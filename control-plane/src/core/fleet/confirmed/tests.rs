@@ -127,7 +127,7 @@ proptest! {
         let mut follower = Fleet::new(7, Policy::default());
         bench.store.catch_up(&mut follower, bench.now.instant);
         let (mut term, mut terms) = (Some(1_u64), 1_u64);
-        // What the present leader's last poll of each server brought.
+        // The result of the present leader's last poll of each server.
         let mut last: [Option<Option<ServerSample>>; 2] = [None, None];
         for step in steps {
             match step {
