@@ -154,12 +154,17 @@ impl ServerMemory {
         self.meetings.values()
     }
 
-    /// Returns whether the server has accepted the end of a meeting, or of the parent of a breakout
-    /// room, which ends with it.
+    /// Returns whether the server has accepted the end of a meeting, or of a parent of a breakout
+    /// room, which ends with it. A parent may be a breakout room itself. A room that replaced one
+    /// with the same internal id may be its own ancestor: the number of meetings limits the search.
     pub(crate) fn is_ending(&self, meeting: &ServerMeeting) -> bool {
-        let parent = meeting.breakout.as_ref().map(|room| self.meetings.get(&room.parent_internal_id));
-        meeting.end_is_accepted()
-            || parent.is_some_and(|parent| parent.is_none_or(ServerMeeting::end_is_accepted))
+        let parent_of = |meeting: &Option<&ServerMeeting>| {
+            let room = meeting.as_ref()?.breakout.as_ref()?;
+            Some(self.meetings.get(&room.parent_internal_id))
+        };
+        std::iter::successors(Some(Some(meeting)), parent_of)
+            .take(self.meetings.len())
+            .any(|ancestor| ancestor.is_none_or(ServerMeeting::end_is_accepted))
     }
 
     /// Finds a meeting as BBB does: first `id` is the beginning of an internal id, then a
