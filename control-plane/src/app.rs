@@ -99,8 +99,12 @@ impl RunningControlPlane {
             started: (engine.dependencies.wall.now_ms(), clock::now()),
         };
         let replicas = ReplicaDirectory::new(own);
-        let announcer =
-            ReplicaAnnouncer::new(engine.dependencies.store.clone(), leadership, replicas.clone());
+        let announcer = ReplicaAnnouncer::new(
+            engine.dependencies.store.clone(),
+            engine.feed.clone(),
+            leadership,
+            replicas.clone(),
+        );
         back.spawn("replicas", |stop| announcer.run(stop));
         let gauges =
             GaugeUpdater::new(fleet.clone(), engine.dependencies.wall.clone(), alarms, metrics.clone());

@@ -18,6 +18,7 @@ use crate::{
     store::{codec::StoreCodec, committer::GroupCommitter},
     tasks::{
         admin::FleetAdmin,
+        change_feed::ChangeFeed,
         fleet_handle::FleetHandle,
         follower::FleetFollower,
         leader::LeaderTask,
@@ -61,6 +62,8 @@ pub struct Engine {
     pub dependencies: EngineDependencies,
     /// The fleet as this replica has applied it.
     pub fleet: FleetHandle,
+    /// The changes of the store, for tasks that follow a prefix.
+    pub feed: ChangeFeed,
     /// Places, confirms and abandons meetings.
     pub placer: MeetingPlacer,
     /// Looks up ids that an edge does not know.
@@ -91,6 +94,7 @@ impl Engine {
         let codec = Arc::new(StoreCodec::new());
         let committer = GroupCommitter::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
+        let feed = ChangeFeed::default();
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
         let leadership = Leadership::default();
         let writer = PlanWriter::new(
@@ -127,7 +131,7 @@ impl Engine {
         let follower = FleetFollower::new(
             store.clone(),
             codec.clone(),
-            fleet.clone(),
+            (fleet.clone(), feed.clone()),
             metrics.clone(),
             watchdog.clone(),
         );
@@ -157,7 +161,7 @@ impl Engine {
         );
         let poll_requests = PollRequests::new(
             store.clone(),
-            fleet.clone(),
+            (fleet.clone(), feed.clone()),
             leadership.clone(),
             pollers.clone(),
             tasks.clone(),
@@ -187,6 +191,7 @@ impl Engine {
         Self {
             dependencies,
             fleet,
+            feed,
             placer,
             resolver,
             admin,

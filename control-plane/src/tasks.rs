@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod change_feed;
 pub mod edges;
 pub mod fleet_handle;
 pub mod follower;

@@ -38,7 +38,7 @@ impl Notifications {
         (delivery_metrics, hook_metrics): (DeliveryMetrics, HookMetrics),
         tasks: &TaskGroup,
     ) -> Self {
-        let Engine { fleet, leadership, .. } = engine.clone();
+        let Engine { fleet, feed, leadership, .. } = engine.clone();
         let EngineDependencies { store, wall, .. } = engine.dependencies.clone();
         let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
         let figures = (delivery_metrics, engine.alarms.clone());
@@ -55,12 +55,14 @@ impl Notifications {
         let worker = DeliveryWorker::new(
             deliveries.clone(),
             applications,
+            feed.clone(),
             (fleet, callback_keys.clone()),
             leadership.clone(),
             tasks.clone(),
             DeliveryLimits::new(settings.callbacks.retry_for),
         );
-        let keeper = HookKeeper::new(hooks.clone(), leadership, tasks.clone(), settings.health.interval);
+        let keeper =
+            HookKeeper::new(hooks.clone(), feed, leadership, tasks.clone(), settings.health.interval);
         let keys = callback_keys.clone();
         tasks.spawn("courier", |stop| worker.run(stop));
         tasks.spawn("callback key", |stop| keys.run(stop));

@@ -1,5 +1,6 @@
 //! Folds the store's history into the fleet: lists once, then follows every change. While the store
-//! is unreachable the fleet stays as it is.
+//! is unreachable the fleet stays as it is. The follower has the one watch of the replica, and hands
+//! each change on to the other tasks.
 
 mod epoch;
 mod loss;
@@ -18,7 +19,7 @@ use tracing::{error, info, warn};
 use usher_runtime::clock;
 
 use self::loss::StateLoss;
-use super::{backoff::Backoff, fleet_handle::FleetHandle};
+use super::{backoff::Backoff, change_feed::ChangeFeed, fleet_handle::FleetHandle};
 use crate::{
     core::{
         epoch::{Epoch, EpochEvidence},
@@ -56,6 +57,7 @@ pub struct FleetFollower {
     store: Arc<dyn Store>,
     codec: Arc<StoreCodec>,
     fleet: FleetHandle,
+    feed: ChangeFeed,
     metrics: ControlPlaneMetrics,
     watchdog: Watchdog,
 }
@@ -70,15 +72,15 @@ struct StorePosition {
 }
 
 impl FleetFollower {
-    /// Returns a follower that folds `store` into `fleet`.
+    /// Returns a follower that folds `store` into `fleet`, and hands the changes out by `feed`.
     pub fn new(
         store: Arc<dyn Store>,
         codec: Arc<StoreCodec>,
-        fleet: FleetHandle,
+        (fleet, feed): (FleetHandle, ChangeFeed),
         metrics: ControlPlaneMetrics,
         watchdog: Watchdog,
     ) -> Self {
-        Self { store, codec, fleet, metrics, watchdog }
+        Self { store, codec, fleet, feed, metrics, watchdog }
     }
 
     /// Follows until asked to stop. Every failure of the store is retried.
@@ -129,7 +131,10 @@ impl FleetFollower {
             Some(resumed) => resumed,
             None => {
                 let Some(at) = self.list(epoch).await? else { return Ok(()) };
-                (at, self.store.watch("", at.revision + 1).await.context("watch")?)
+                *place = Some(at); // if the watch fails, all is listed again, not followed from an older place
+                let changes = self.store.watch("", at.revision + 1).await.context("watch")?;
+                self.feed.begin_anew(at.revision);
+                (at, changes)
             }
         };
         *place = Some(at);
@@ -139,7 +144,7 @@ impl FleetFollower {
         match ended {
             FollowEnd::Watch(WatchError::Compacted(revision)) => {
                 info!(revision, "history compacted, listing again");
-                *place = self.list(epoch).await?;
+                *place = None;
                 Ok(())
             }
             FollowEnd::Watch(lost @ WatchError::Lost(_)) => Err(lost.into()),
@@ -204,45 +209,19 @@ impl FleetFollower {
         Ok(Some(place))
     }
 
-    /// Applies changes until the watch ends. Waiting changes are applied together, so that a flood
-    /// costs each edge one delta and not thousands.
+    /// Applies changes until the watch ends, and hands them out. Waiting changes are applied together,
+    /// so that a flood costs each edge one delta and not thousands. They are handed out afterwards, so
+    /// that the fleet is never behind the other tasks.
     async fn apply_all(&self, changes: &mut Changes, at: &mut StorePosition) -> FollowEnd {
-        let silent = || FollowEnd::Watch(WatchError::Lost("the watch ended".into()));
         loop {
-            let first = match changes.next().await {
-                Some(Ok(batch)) => batch,
-                Some(Err(error)) => return FollowEnd::Watch(error),
-                None => return silent(),
-            };
-            if let Some(loss) = loss::of(&first) {
-                return FollowEnd::Loss(loss);
+            let (batches, ended) = waiting(changes).await;
+            if let Some(last) = batches.last() {
+                let events = batches.iter().flat_map(|batch| self.events(batch)).collect();
+                self.fleet.apply(last.revision, events, clock::now());
+                self.metrics.revision(last.revision);
+                (at.revision, at.print) = (last.revision, Some(print_of(last)));
+                batches.iter().for_each(|batch| self.feed.hand_out(batch));
             }
-            let mut ended = None;
-            let (mut events, mut last) = (self.events(&first), first);
-            while events.len() < COALESCE {
-                match changes.next().now_or_never() {
-                    None => break,
-                    Some(Some(Ok(batch))) => {
-                        if let Some(loss) = loss::of(&batch) {
-                            ended = Some(FollowEnd::Loss(loss));
-                            break;
-                        }
-                        events.extend(self.events(&batch));
-                        last = batch;
-                    }
-                    Some(Some(Err(error))) => {
-                        ended = Some(FollowEnd::Watch(error));
-                        break;
-                    }
-                    Some(None) => {
-                        ended = Some(silent());
-                        break;
-                    }
-                }
-            }
-            self.fleet.apply(last.revision, events, clock::now());
-            self.metrics.revision(last.revision);
-            (at.revision, at.print) = (last.revision, Some(print_of(&last)));
             if let Some(ended) = ended {
                 return ended;
             }
@@ -259,6 +238,35 @@ impl FleetFollower {
             }
         };
         batch.changes.iter().filter_map(read).collect()
+    }
+}
+
+/// Waits for a change; returns it with those that wait behind it, and the end of the watch if it
+/// follows them.
+async fn waiting(changes: &mut Changes) -> (Vec<ChangeBatch>, Option<FollowEnd>) {
+    let (mut batches, mut count) = (Vec::new(), 0);
+    let mut next = changes.next().await;
+    loop {
+        let batch = match next {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return (batches, Some(FollowEnd::Watch(error))),
+            None => {
+                let silent = WatchError::Lost("the watch ended".into());
+                return (batches, Some(FollowEnd::Watch(silent)));
+            }
+        };
+        if let Some(loss) = loss::of(&batch) {
+            return (batches, Some(FollowEnd::Loss(loss)));
+        }
+        count += batch.changes.len().max(1);
+        batches.push(batch);
+        if count >= COALESCE {
+            return (batches, None);
+        }
+        next = match changes.next().now_or_never() {
+            Some(next) => next,
+            None => return (batches, None),
+        };
     }
 }
 

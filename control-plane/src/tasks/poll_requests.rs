@@ -8,19 +8,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use usher_model::{id::ServerId, revision::Revision};
 use usher_runtime::{clock, tasks::TaskGroup};
 
 use super::{
+    change_feed::ChangeFeed,
     fleet_handle::FleetHandle,
     leadership::Leadership,
     poller::RunningPollers,
     prefix_follower::{PrefixFollower, PrefixUpdate},
 };
-use crate::ports::{KeyChange, Store, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite};
+use crate::ports::{KeyChange, Store, StoreEntry, StoreError, StoreTxn, TxnGuard, TxnWrite};
 
 /// Prefix of the requests' keys.
 const PREFIX: &str = "polls/";
@@ -43,6 +43,7 @@ pub enum PollRequestError {
 pub struct PollRequests {
     store: Arc<dyn Store>,
     fleet: FleetHandle,
+    feed: ChangeFeed,
     leadership: Leadership,
     pollers: RunningPollers,
     tasks: TaskGroup,
@@ -52,12 +53,12 @@ impl PollRequests {
     /// Returns requests through `store` that `pollers` answers while this replica leads.
     pub fn new(
         store: Arc<dyn Store>,
-        fleet: FleetHandle,
+        (fleet, feed): (FleetHandle, ChangeFeed),
         leadership: Leadership,
         pollers: RunningPollers,
         tasks: TaskGroup,
     ) -> Self {
-        Self { store, fleet, leadership, pollers, tasks }
+        Self { store, fleet, feed, leadership, pollers, tasks }
     }
 
     /// Requests a poll of a server from the leader, and returns when `fleet` shows the result.
@@ -78,27 +79,22 @@ impl PollRequests {
             writes: vec![TxnWrite::Put(key.clone(), Bytes::from_static(b"1"))],
         };
         let epoch = self.fleet.revision().epoch;
-        let mut from = match self.store.commit(vec![ask]).await?.first() {
-            Some(TxnVerdict::Committed(revision)) => revision + 1,
-            Some(TxnVerdict::Refused(_)) | None => return Err(PollRequestError::Late), // impossible: the transaction has no guards
-        };
+        self.store.commit(vec![ask]).await?; // always committed: the transaction has no guards
+        let mut request = PrefixFollower::new(&self.feed, Arc::clone(&self.store), &key);
         loop {
-            let mut changes = self.store.watch(&key, from).await?;
-            while let Some(Ok(batch)) = changes.next().await {
-                let answered =
-                    |change: &KeyChange| matches!(change, KeyChange::Delete { key: gone } if *gone == key);
-                if batch.changes.iter().any(answered) {
-                    let _ = self.fleet.reach(Revision::new(epoch, batch.revision), SEE_WITHIN).await; // the poll is done, applied in time or not
-                    return Ok(());
+            let answered_at = match request.next().await {
+                PrefixUpdate::All(listing) => {
+                    listing.entries.iter().all(|entry| entry.key != key).then_some(listing.revision)
                 }
-            }
-            // The watch was lost. The request is answered if its key is gone.
-            let listing = self.store.read_prefix(&key).await?;
-            if listing.entries.iter().all(|entry| entry.key != key) {
-                let _ = self.fleet.reach(Revision::new(epoch, listing.revision), SEE_WITHIN).await;
+                PrefixUpdate::Changed(batch) => {
+                    let is_answer = |change: &KeyChange| matches!(change, KeyChange::Delete { key: gone } if *gone == key);
+                    batch.changes.iter().any(is_answer).then_some(batch.revision)
+                }
+            };
+            if let Some(revision) = answered_at {
+                let _ = self.fleet.reach(Revision::new(epoch, revision), SEE_WITHIN).await; // the poll is done, applied in time or not
                 return Ok(());
             }
-            from = listing.revision + 1;
         }
     }
 
@@ -120,7 +116,7 @@ impl PollRequests {
 
     /// Answers the existing requests, then the new ones. Never returns.
     async fn answer(&self) {
-        let mut asks = PrefixFollower::new(Arc::clone(&self.store), PREFIX);
+        let mut asks = PrefixFollower::new(&self.feed, Arc::clone(&self.store), PREFIX);
         loop {
             match asks.next().await {
                 PrefixUpdate::All(listing) => listing.entries.iter().for_each(|entry| self.take(entry)),

@@ -1,22 +1,23 @@
-//! Follows the entries below a prefix of the store: all of them once, then every change. After a
-//! lost watch all are read again; an unreachable store is retried with pauses.
+//! Follows the entries below a prefix of the store: all of them once, then every change. All are read
+//! again when changes may be missing; an unreachable store is retried with pauses.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use futures::{FutureExt, future::BoxFuture};
 use tracing::{debug, warn};
 use usher_runtime::clock;
 
-use super::backoff::Backoff;
-use crate::ports::{ChangeBatch, Store, StoreError, StoreListing, WatchError};
+use super::{
+    backoff::Backoff,
+    change_feed::{ChangeFeed, FeedSubscription},
+};
+use crate::ports::{ChangeBatch, Store, StoreError, StoreListing};
 
 /// Longest time of one reading of the store.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-
-type Changes = BoxStream<'static, Result<ChangeBatch, WatchError>>;
 
 /// An update of the entries below the prefix.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,27 +30,32 @@ pub(crate) enum PrefixUpdate {
 
 /// The stage of the follower.
 enum Stage {
-    /// The store is read at this time.
+    /// The follower joins the feed at this time.
     Pausing(Instant),
+    /// The feed has no open watch yet.
+    Joining,
     /// The store is being read.
-    Reading(BoxFuture<'static, Result<(StoreListing, Changes), StoreError>>),
+    Reading(BoxFuture<'static, Result<StoreListing, StoreError>>),
     /// The entries were read, and changes follow.
-    Watching(Changes),
+    Watching,
 }
 
 /// Follows one prefix.
 pub(crate) struct PrefixFollower {
     store: Arc<dyn Store>,
-    prefix: &'static str,
+    prefix: String,
+    subscription: FeedSubscription,
     backoff: Backoff,
     stage: Stage,
 }
 
 impl PrefixFollower {
-    /// Returns a follower whose first step is to read all entries below `prefix`.
-    pub(crate) fn new(store: Arc<dyn Store>, prefix: &'static str) -> Self {
+    /// Returns a follower whose first step is to read all entries below `prefix`, once `feed` has an
+    /// open watch.
+    pub(crate) fn new(feed: &ChangeFeed, store: Arc<dyn Store>, prefix: &str) -> Self {
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        Self { store, prefix, backoff, stage: Stage::Pausing(clock::now()) }
+        let (prefix, subscription) = (prefix.to_owned(), feed.subscribe(prefix));
+        Self { store, prefix, subscription, backoff, stage: Stage::Joining }
     }
 
     /// Waits for the next update. Failures of the store are retried.
@@ -62,12 +68,17 @@ impl PrefixFollower {
             match &mut self.stage {
                 Stage::Pausing(until) => {
                     tokio::time::sleep_until((*until).into()).await;
-                    self.stage = Stage::Reading(read(Arc::clone(&self.store), self.prefix).boxed());
+                    self.stage = Stage::Joining;
+                }
+                Stage::Joining => {
+                    self.subscription.join().await;
+                    self.stage = Stage::Reading(read(Arc::clone(&self.store), self.prefix.clone()).boxed());
                 }
                 Stage::Reading(reading) => match reading.await {
-                    Ok((listing, changes)) => {
+                    Ok(listing) => {
+                        self.subscription.has_read(listing.revision);
                         self.backoff.reset();
-                        self.stage = Stage::Watching(changes);
+                        self.stage = Stage::Watching;
                         return PrefixUpdate::All(listing);
                     }
                     Err(error) => {
@@ -75,11 +86,10 @@ impl PrefixFollower {
                         self.pause();
                     }
                 },
-                Stage::Watching(changes) => match changes.next().await {
-                    Some(Ok(batch)) => return PrefixUpdate::Changed(batch),
-                    lost => {
-                        let lost = lost.and_then(Result::err);
-                        debug!(prefix = self.prefix, ?lost, "watch lost, prefix read again");
+                Stage::Watching => match self.subscription.next().await {
+                    Some(batch) => return PrefixUpdate::Changed(batch),
+                    None => {
+                        debug!(prefix = self.prefix, "changes may be missing, prefix read again");
                         self.pause();
                     }
                 },
@@ -92,15 +102,10 @@ impl PrefixFollower {
     }
 }
 
-/// Reads all entries, and watches from the following revision on.
-async fn read(store: Arc<dyn Store>, prefix: &'static str) -> Result<(StoreListing, Changes), StoreError> {
-    let read = async {
-        let listing = store.read_prefix(prefix).await?;
-        let changes = store.watch(prefix, listing.revision + 1).await?;
-        Ok((listing, changes))
-    };
+/// Reads all entries.
+async fn read(store: Arc<dyn Store>, prefix: String) -> Result<StoreListing, StoreError> {
     let late = |_| Err(StoreError::Unavailable(format!("no answer within {READ_WITHIN:?}")));
-    tokio::time::timeout(READ_WITHIN, read).await.unwrap_or_else(late)
+    tokio::time::timeout(READ_WITHIN, store.read_prefix(&prefix)).await.unwrap_or_else(late)
 }
 
 #[cfg(test)]

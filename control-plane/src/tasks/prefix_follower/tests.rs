@@ -4,21 +4,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream;
+use futures::stream::BoxStream;
 
 use super::*;
-use crate::ports::{KeyChange, LeaderLease, StoreEntry, StoreTxn, TxnVerdict};
+use crate::ports::{KeyChange, LeaderLease, StoreEntry, StoreTxn, TxnVerdict, WatchError};
 
 /// The store's answer to one reading.
 enum Answer {
-    /// The store is at this revision. Its watch sends these items and then stays open.
-    Open(u64, Vec<Result<ChangeBatch, WatchError>>),
-    /// Like [`Answer::Open`], but the watch ends without an item.
-    Ends(u64),
+    /// The store is at this revision.
+    At(u64),
     /// The store is unreachable.
     Unreachable,
-    /// The store is readable, but not watchable.
-    Blind(u64),
     /// The store takes this long, then is at this revision.
     Slow(Duration, u64),
 }
@@ -29,10 +25,6 @@ struct Scripted {
     answers: Mutex<VecDeque<Answer>>,
     /// The times of the readings.
     read_at: Mutex<Vec<Instant>>,
-    /// The next watch; `None` if it fails.
-    watch: Mutex<Option<Changes>>,
-    /// The revisions from which the store was watched.
-    watched_from: Mutex<Vec<u64>>,
 }
 
 impl Scripted {
@@ -59,27 +51,23 @@ impl Store for Scripted {
         assert_eq!(prefix, "k/");
         lock(&self.read_at).push(clock::now());
         let answer = lock(&self.answers).pop_front();
-        let (revision, watch) = match answer {
-            Some(Answer::Open(revision, told)) => {
-                (revision, Some(stream::iter(told).chain(stream::pending()).boxed()))
-            }
-            Some(Answer::Ends(revision)) => (revision, Some(stream::empty().boxed())),
-            Some(Answer::Unreachable) => return Err(StoreError::Unavailable("no route".into())),
-            Some(Answer::Blind(revision)) => (revision, None),
+        match answer {
+            Some(Answer::At(revision)) => Ok(listing(revision)),
+            Some(Answer::Unreachable) => Err(StoreError::Unavailable("no route".into())),
             Some(Answer::Slow(time, revision)) => {
                 tokio::time::sleep(time).await;
-                (revision, Some(stream::pending().boxed()))
+                Ok(listing(revision))
             }
             None => std::future::pending().await,
-        };
-        *lock(&self.watch) = watch;
-        Ok(listing(revision))
+        }
     }
 
-    async fn watch(&self, prefix: &str, from: u64) -> Result<Changes, StoreError> {
-        assert_eq!(prefix, "k/");
-        lock(&self.watched_from).push(from);
-        lock(&self.watch).take().map_or_else(unused, Ok)
+    async fn watch(
+        &self,
+        _: &str,
+        _: u64,
+    ) -> Result<BoxStream<'static, Result<ChangeBatch, WatchError>>, StoreError> {
+        panic!("only the fleet's follower watches the store")
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -126,36 +114,60 @@ fn batch(revision: u64) -> ChangeBatch {
     }
 }
 
-fn follow(store: &Arc<Scripted>) -> PrefixFollower {
-    PrefixFollower::new(Arc::clone(store) as Arc<dyn Store>, "k/")
+/// Returns a feed whose watch is open after `revision`.
+fn open_feed(revision: u64) -> ChangeFeed {
+    let feed = ChangeFeed::default();
+    feed.begin_anew(revision);
+    feed
+}
+
+fn follow(feed: &ChangeFeed, store: &Arc<Scripted>) -> PrefixFollower {
+    PrefixFollower::new(feed, Arc::clone(store) as Arc<dyn Store>, "k/")
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_entries_come_first_and_then_every_change() {
-    let (store, begun) = (Scripted::new([Answer::Open(5, vec![Ok(batch(6)), Ok(batch(9))])]), clock::now());
-    let mut follower = follow(&store);
+    let (store, begun) = (Scripted::new([Answer::At(5)]), clock::now());
+    let feed = open_feed(4);
+    let mut follower = follow(&feed, &store);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
-    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)));
+    [5, 6, 9].into_iter().for_each(|revision| feed.hand_out(&batch(revision)));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)), "the listing shows revision 5");
     assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(9)));
-    assert_eq!(*lock(&store.watched_from), [6], "no change between the listing and the watch is missed");
     assert_eq!(store.reads(), [begun]);
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_change_between_the_joining_and_the_listing_is_missed() {
+    let store = Scripted::new([Answer::Slow(Duration::from_secs(3), 6)]);
+    let feed = open_feed(4);
+    let mut follower = follow(&feed, &store);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        [5, 6, 7].into_iter().for_each(|revision| feed.hand_out(&batch(revision)));
+    };
+    let (first, ()) = tokio::join!(follower.next(), meanwhile);
+    assert_eq!(first, PrefixUpdate::All(listing(6)));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(7)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_any_end_of_a_watch_everything_is_read_again() {
-    let store = Scripted::new([
-        Answer::Open(5, vec![Ok(batch(6)), Err(WatchError::Compacted(7))]),
-        Answer::Open(8, vec![Err(WatchError::Lost("reset".into())), Ok(batch(9))]),
-        Answer::Ends(10),
-        Answer::Open(11, vec![]),
-    ]);
-    let mut follower = follow(&store);
+    let store = Scripted::new([5, 8, 9, 11].map(Answer::At));
+    let feed = open_feed(5);
+    let mut follower = follow(&feed, &store);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
+    feed.hand_out(&batch(6));
     assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)));
+    feed.begin_anew(7); // the watch was compacted
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(8)));
-    assert_eq!(follower.next().await, PrefixUpdate::All(listing(10)), "a lost watch sends no item");
+    feed.hand_out(&batch(9));
+    feed.begin_anew(9); // lost: changes that still wait are read
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(9)));
+    feed.begin_anew(10);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(11)));
-    assert_eq!(*lock(&store.watched_from), [6, 9, 11, 12]);
+    feed.hand_out(&batch(12));
+    assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(12)));
     for pair in store.reads().windows(2) {
         let pause = pair[1] - pair[0];
         assert!(pause > Duration::ZERO && pause < Duration::from_millis(60), "{pause:?}");
@@ -163,16 +175,23 @@ async fn after_any_end_of_a_watch_everything_is_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listing_without_a_watch_is_not_returned() {
+    let (store, feed) = (Scripted::new([Answer::At(5)]), ChangeFeed::default());
+    let mut follower = follow(&feed, &store);
+    let early = tokio::time::timeout(Duration::from_mins(1), follower.next()).await;
+    assert!(early.is_err() && store.reads().is_empty());
+    feed.begin_anew(4);
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unreachable_store_is_retried_with_growing_pauses() {
-    let mut answers: Vec<Answer> = (0..12).map(|_| Answer::Unreachable).collect();
-    answers.extend([Answer::Blind(3), Answer::Ends(4), Answer::Open(5, vec![])]);
-    let store = Scripted::new(answers);
-    let mut follower = follow(&store);
-    assert_eq!(
-        follower.next().await,
-        PrefixUpdate::All(listing(4)),
-        "a listing without a watch is not returned"
-    );
+    let mut answers: Vec<Answer> = (0..13).map(|_| Answer::Unreachable).collect();
+    answers.extend([4, 5].map(Answer::At));
+    let (store, feed) = (Scripted::new(answers), open_feed(1));
+    let mut follower = follow(&feed, &store);
+    assert_eq!(follower.next().await, PrefixUpdate::All(listing(4)));
+    feed.begin_anew(4);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
     let reads = store.reads();
     let pauses: Vec<Duration> = reads.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -183,8 +202,8 @@ async fn an_unreachable_store_is_retried_with_growing_pauses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_is_retried() {
-    let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::Open(5, vec![])]);
-    let mut follower = follow(&store);
+    let store = Scripted::new([Answer::Slow(READ_WITHIN * 10, 4), Answer::At(5)]);
+    let mut follower = follow(&open_feed(1), &store);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
     let reads = store.reads();
     assert!(reads[1] - reads[0] > READ_WITHIN && reads[1] - reads[0] < READ_WITHIN * 2, "{reads:?}");
@@ -194,12 +213,8 @@ async fn a_store_that_never_answers_is_retried() {
 /// all the same, and a caller stops by dropping the follower.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_continues_at_the_next_one() {
-    let store = Scripted::new([
-        Answer::Unreachable,
-        Answer::Slow(Duration::from_secs(3), 4),
-        Answer::Open(5, vec![Ok(batch(6))]),
-    ]);
-    let (mut follower, mut turns) = (follow(&store), 0);
+    let store = Scripted::new([Answer::Unreachable, Answer::Slow(Duration::from_secs(3), 4), Answer::At(5)]);
+    let (mut follower, mut turns) = (follow(&open_feed(1), &store), 0);
     let news = loop {
         tokio::select! {
             news = follower.next() => break news,

@@ -20,6 +20,7 @@ use crate::{
         replicas::{PREFIX, decode, encode, name_of, path},
     },
     tasks::{
+        change_feed::ChangeFeed,
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
     },
@@ -38,6 +39,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// The task that keeps the directory.
 pub struct ReplicaAnnouncer {
     store: Arc<dyn Store>,
+    feed: ChangeFeed,
     leadership: Leadership,
     directory: ReplicaDirectory,
     schedule: StatementSchedule,
@@ -47,15 +49,20 @@ pub struct ReplicaAnnouncer {
 
 impl ReplicaAnnouncer {
     /// Returns the task of a directory.
-    pub fn new(store: Arc<dyn Store>, leadership: Leadership, directory: ReplicaDirectory) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        feed: ChangeFeed,
+        leadership: Leadership,
+        directory: ReplicaDirectory,
+    ) -> Self {
         let (schedule, stored) = (StatementSchedule::default(), BTreeMap::new());
-        Self { store, leadership, directory, schedule, stored }
+        Self { store, feed, leadership, directory, schedule, stored }
     }
 
     /// Runs until asked to stop, then removes the statement.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut statements = PrefixFollower::new(self.store.clone(), PREFIX);
-        let mut candidates = PrefixFollower::new(self.store.clone(), keys::ELECTION);
+        let mut statements = PrefixFollower::new(&self.feed, self.store.clone(), PREFIX);
+        let mut candidates = PrefixFollower::new(&self.feed, self.store.clone(), keys::ELECTION);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

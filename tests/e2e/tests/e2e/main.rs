@@ -25,6 +25,7 @@ mod listed_twice;
 mod losses;
 mod migrate;
 mod most_servers_unreachable;
+mod one_watch;
 mod other_balancer;
 mod races;
 mod recreated;

@@ -30,6 +30,7 @@ use crate::{
     },
     ports::{ChangeBatch, KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     tasks::{
+        change_feed::ChangeFeed,
         fleet_handle::FleetHandle,
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
@@ -59,6 +60,7 @@ enum Report {
 pub struct DeliveryWorker {
     deliveries: DeliveryBook,
     applications: Arc<dyn ApplicationCalls>,
+    feed: ChangeFeed,
     fleet: FleetHandle,
     keys: CallbackKeys,
     leadership: Leadership,
@@ -76,6 +78,7 @@ impl DeliveryWorker {
     pub fn new(
         deliveries: DeliveryBook,
         applications: Arc<dyn ApplicationCalls>,
+        feed: ChangeFeed,
         (fleet, keys): (FleetHandle, CallbackKeys),
         leadership: Leadership,
         tasks: TaskGroup,
@@ -86,6 +89,7 @@ impl DeliveryWorker {
         Self {
             deliveries,
             applications,
+            feed,
             fleet,
             keys,
             leadership,
@@ -100,7 +104,7 @@ impl DeliveryWorker {
     /// Follows and delivers until asked to stop. Attempts under way at the stop are repeated later.
     /// While the store is unreachable, the known deliveries are delivered all the same.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut stored = PrefixFollower::new(Arc::clone(&self.deliveries.store), PREFIX);
+        let mut stored = PrefixFollower::new(&self.feed, Arc::clone(&self.deliveries.store), PREFIX);
         let book = self.deliveries.book.clone();
         loop {
             self.act();

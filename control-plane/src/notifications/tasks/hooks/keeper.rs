@@ -26,6 +26,7 @@ use crate::{
     },
     ports::{BbbCallError, KeyChange},
     tasks::{
+        change_feed::ChangeFeed,
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
     },
@@ -44,6 +45,7 @@ type Report = (ServerId, WantedHooks, HookCheckOutcome);
 /// Task that keeps hooks on servers.
 pub struct HookKeeper {
     hooks: WebhookRegistry,
+    feed: ChangeFeed,
     leadership: Leadership,
     tasks: TaskGroup,
     keeper: KeeperSchedule,
@@ -57,16 +59,22 @@ pub struct HookKeeper {
 impl HookKeeper {
     /// Returns the keeper of the hooks in `hooks`. It looks at each server after a multiple of `interval`, the
     /// polling interval.
-    pub fn new(hooks: WebhookRegistry, leadership: Leadership, tasks: TaskGroup, interval: Duration) -> Self {
+    pub fn new(
+        hooks: WebhookRegistry,
+        feed: ChangeFeed,
+        leadership: Leadership,
+        tasks: TaskGroup,
+        interval: Duration,
+    ) -> Self {
         let (reports, reported) = mpsc::channel(AT_ONCE);
         let keeper = KeeperSchedule::new(interval * PERIOD);
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        Self { hooks, leadership, tasks, keeper, led: false, slots, reports, reported }
+        Self { hooks, feed, leadership, tasks, keeper, led: false, slots, reports, reported }
     }
 
     /// Follows the store and keeps hooks until asked to stop.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut stored = PrefixFollower::new(Arc::clone(&self.hooks.store), PREFIX);
+        let mut stored = PrefixFollower::new(&self.feed, Arc::clone(&self.hooks.store), PREFIX);
         loop {
             self.turn(clock::now());
             tokio::select! {
