@@ -4,16 +4,20 @@ mod choices_under_way;
 use std::{collections::BTreeMap, time::Duration};
 
 use usher_model::{
-    id::{MeetingId, TenantId},
+    id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     routing::TenantRoute,
-    server::{HealthRecord, Server, ServerSample},
+    server::{AdminState, HealthRecord, Server, ServerSample},
+    settings::PlacementSettings,
     tenant::TenantPolicy,
 };
 
 use super::*;
 use crate::core::{
+    fleet::Fleet,
     lifecycle::{CreateRequest, PlacementOutcome, place},
+    load,
+    placement::score::SLOW,
     plan::{Plan, PlanWrite},
     policy::Policy,
     testkit::{FleetBench, health, key, listed, sample, server, sid, to_place},

@@ -7,7 +7,10 @@ use usher_model::{
 };
 
 use super::*;
-use crate::core::testkit::{health, record, server, zkey};
+use crate::core::{
+    placement::{candidates::CandidateOrder, choice::choose_by},
+    testkit::{health, record, server, zkey},
+};
 
 /// One server of a random fleet.
 #[derive(Debug, Clone)]
