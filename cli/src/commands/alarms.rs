@@ -24,7 +24,7 @@ impl From<&v1::Alarm> for AlarmRow {
     fn from(alarm: &v1::Alarm) -> Self {
         let replicas =
             alarm.replicas.iter().map(|replica| replica.trim_start_matches("replicas/").to_owned());
-        Self { name: alarm.name.clone(), detail: alarm.detail.clone(), replicas: replicas.collect() }
+        Self { name: alarm.kind.clone(), detail: alarm.detail.clone(), replicas: replicas.collect() }
     }
 }
 
@@ -41,8 +41,8 @@ pub(super) async fn watch(admin: &AdminClient, printer: &mut OutputPrinter) -> R
     let begin = async |_| admin.fleet().watch_alarms(v1::WatchAlarmsRequest {}).await;
     let mut told: Vec<v1::Alarm> = Vec::new();
     watching::follow(printer, begin, |printer, message: v1::WatchAlarmsResponse| {
-        let now: BTreeSet<&str> = message.alarms.iter().map(|alarm| alarm.name.as_str()).collect();
-        for alarm in told.iter().filter(|alarm| !now.contains(alarm.name.as_str())) {
+        let now: BTreeSet<&str> = message.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+        for alarm in told.iter().filter(|alarm| !now.contains(alarm.kind.as_str())) {
             printer.event("cleared", &AlarmRow::from(alarm))?;
         }
         for alarm in message.alarms.iter().filter(|alarm| !told.contains(alarm)) {

@@ -42,7 +42,7 @@ impl From<v1::Delivery> for DeliveryRow {
             server: delivery.server.trim_start_matches("servers/").to_owned(),
             accepted: delivery.accept_time.map(|time| time.to_string()),
             tried_for: ago(delivery.waited.as_ref()),
-            tenant: delivery.tenant,
+            tenant: delivery.tenant.trim_start_matches("tenants/").to_owned(),
             meeting_id: delivery.meeting_id,
             target: delivery.target,
             size_bytes: delivery.size_bytes,

@@ -38,7 +38,7 @@ impl From<v1::Meeting> for MeetingRow {
             },
             server: meeting.server.trim_start_matches("servers/").to_owned(),
             created: meeting.create_time.map(|time| time.to_string()),
-            tenant: meeting.tenant,
+            tenant: meeting.tenant.trim_start_matches("tenants/").to_owned(),
             meeting_id: meeting.meeting_id,
             detached: meeting.detached,
             participants: meeting.participants,

@@ -35,7 +35,7 @@ impl From<v1::Replica> for ReplicaRow {
             version: replica.version,
             started: replica.start_time.map(|time| time.to_string()),
             edges: replica.edges,
-            alarms: replica.alarms.into_iter().map(|alarm| alarm.name).collect(),
+            alarms: replica.alarms.into_iter().map(|alarm| alarm.kind).collect(),
         }
     }
 }

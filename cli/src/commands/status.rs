@@ -78,7 +78,7 @@ impl StatusReport {
                 .iter()
                 .map(|replica| replica.trim_start_matches("replicas/").to_owned())
                 .collect(),
-            name: alarm.name,
+            name: alarm.kind,
             detail: alarm.detail,
         });
         Self {
@@ -91,8 +91,8 @@ impl StatusReport {
             alarms: alarms.collect(),
             servers: servers.into_iter().map(ServerRow::from).collect(),
             unread: status.unread,
-            replica: status.replica,
-            leader: status.leader,
+            replica: status.replica.trim_start_matches("replicas/").to_owned(),
+            leader: status.leader.trim_start_matches("replicas/").to_owned(),
             leading: status.leading,
             version: status.version,
             meetings: status.meetings,

@@ -33,7 +33,7 @@ impl From<v1::Zombie> for ZombieRow {
             },
             server: zombie.server.trim_start_matches("servers/").to_owned(),
             since: zombie.since_time.map(|time| time.to_string()),
-            tenant: zombie.tenant,
+            tenant: zombie.tenant.trim_start_matches("tenants/").to_owned(),
             meeting_id: zombie.meeting_id,
             internal_id: zombie.internal_id,
             reason: zombie.reason,

@@ -101,5 +101,5 @@ fn shown(key: &MeetingKey, adoption: AdoptionOutcome) -> AdoptedMeeting {
         AdoptionOutcome::Taken(tenant) => (AdoptOutcome::Taken, name::tenant(&tenant)),
         AdoptionOutcome::Unfit => (AdoptOutcome::Unfit, String::new()),
     };
-    AdoptedMeeting { name: name::meeting(key), outcome: outcome.into(), owner }
+    AdoptedMeeting { meeting: name::meeting(key), outcome: outcome.into(), owner }
 }

@@ -63,12 +63,12 @@ impl FleetService for FleetStatus {
         // still says so.
         let leading = self.leadership.token(clock::now()).is_some();
         let leader = if leading {
-            self.replica.clone()
+            replicas::name(&self.replica)
         } else {
             // The status is useful without the leader's name, so a failure to read it is not an
             // error.
             let leader = tokio::time::timeout(self.ask_within, self.store.leader()).await;
-            leader.ok().and_then(Result::ok).flatten().unwrap_or_default()
+            leader.ok().and_then(Result::ok).flatten().map(|leader| replicas::name(&leader)).unwrap_or_default()
         };
         let (deliveries, oldest_delivery) = self.deliveries.waiting();
         let hooks = self.hooks.figures();
@@ -76,7 +76,7 @@ impl FleetService for FleetStatus {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let status = GetStatusResponse {
             unread: !self.fleet.complete(),
-            replica: self.replica.clone(),
+            replica: replicas::name(&self.replica),
             leader,
             leading,
             version: env!("CARGO_PKG_VERSION").to_owned(),

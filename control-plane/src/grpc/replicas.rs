@@ -39,6 +39,9 @@ impl ReplicaService for ReplicaRpc {
         request: Request<GetReplicaRequest>,
     ) -> Result<Response<GetReplicaResponse>, Status> {
         let wanted = request.into_inner().name;
+        if !wanted.starts_with("replicas/") {
+            return Err(RpcRefusal::field("name", "write it as `replicas/NAME`").into());
+        }
         let found = self.0.list().into_iter().find(|replica| name(&replica.name) == wanted);
         let missing = || RpcRefusal::NotFound { kind: "replica", name: wanted.clone() };
         let replica = self.shown(found.ok_or_else(missing)?);
@@ -62,13 +65,13 @@ impl ReplicaRpc {
             alarms: statement
                 .alarms
                 .into_iter()
-                .map(|alarm| v1::Alarm { name: alarm.name, detail: alarm.detail, replicas: Vec::new() })
+                .map(|alarm| v1::Alarm { kind: alarm.name, detail: alarm.detail, replicas: Vec::new() })
                 .collect(),
         }
     }
 }
 
-/// Returns the alarms that any replica raises, in the order of their names. The text is the one of the
+/// Returns the alarms that any replica raises, in the order of their kinds. The text is the one of the
 /// replica that answers, if it raises the alarm.
 pub(super) fn alarms(directory: &ReplicaDirectory) -> Vec<v1::Alarm> {
     let mut all: BTreeMap<String, v1::Alarm> = BTreeMap::new();
@@ -79,7 +82,7 @@ pub(super) fn alarms(directory: &ReplicaDirectory) -> Vec<v1::Alarm> {
             if is_own || entry.detail.is_empty() {
                 entry.detail = alarm.detail;
             }
-            entry.name = alarm.name;
+            entry.kind = alarm.name;
             entry.replicas.push(name(&replica.name));
         }
     }

@@ -13,6 +13,7 @@ mod hook_figures;
 mod hook_queues;
 mod hooks;
 mod meetings;
+mod names;
 mod one_watch;
 mod placement;
 mod polls;

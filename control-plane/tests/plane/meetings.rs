@@ -87,6 +87,7 @@ async fn status_counts_the_fleet_and_names_the_leader() {
     let status = status.expect("answers").into_inner();
     assert_eq!((status.servers_online, status.meetings, status.leading), (2, 1, true));
     assert_eq!(status.leader, status.replica);
+    assert!(status.replica.starts_with("replicas/"), "{}", status.replica);
     assert!(status.revision.is_some_and(|revision| revision.epoch != 0 && revision.seq > 0));
     until("the gauges", async || (bench.metric("usher_leader") > 0.0).then_some(())).await;
     bench.stop().await;

@@ -70,7 +70,9 @@ async fn every_replica_lists_the_replicas_and_edges_of_all() {
     let get = |name: &str| GetReplicaRequest { name: name.into() };
     let replica = client.get_replica(get("replicas/cp%201")).await.expect("is known").into_inner().replica;
     assert_eq!(replica.map(|replica| replica.edges), Some(1));
-    assert_eq!(client.get_replica(get("replicas/x")).await.expect_err("is none").code(), Code::NotFound);
+    for (name, code) in [("replicas/x", Code::NotFound), ("cp%201", Code::InvalidArgument)] {
+        assert_eq!(client.get_replica(get(name)).await.expect_err("is refused").code(), code);
+    }
 
     two.stop().await;
     until("the other replica and its edge are gone", async || {
@@ -95,7 +97,7 @@ async fn an_alarm_of_one_replica_is_shown_by_all() {
     until("both show the same alarms of some replica", async || {
         let (a, b) = (alarms(&one).await, alarms(&two).await);
         let named = |list: &[Alarm]| -> Vec<_> {
-            list.iter().map(|alarm| (alarm.name.clone(), alarm.replicas.clone())).collect()
+            list.iter().map(|alarm| (alarm.kind.clone(), alarm.replicas.clone())).collect()
         };
         (!a.is_empty() && named(&a) == named(&b) && a.iter().all(|alarm| !alarm.replicas.is_empty()))
             .then_some(())

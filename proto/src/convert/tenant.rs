@@ -46,13 +46,13 @@ impl From<&ParameterRule> for v1::ParameterRule {
 
 impl From<&PresentationDocument> for v1::Presentation {
     fn from(shown: &PresentationDocument) -> Self {
-        Self { url: shown.url.clone(), name: shown.name.clone(), forced: shown.forced }
+        Self { url: shown.url.clone(), file_name: shown.name.clone(), forced: shown.forced }
     }
 }
 
 impl From<v1::Presentation> for PresentationDocument {
     fn from(shown: v1::Presentation) -> Self {
-        Self { url: shown.url, name: shown.name, forced: shown.forced }
+        Self { url: shown.url, name: shown.file_name, forced: shown.forced }
     }
 }
 

@@ -146,7 +146,7 @@ impl TestAdmin {
     /// # Errors
     /// When the control plane cannot be reached.
     pub async fn edges(&self) -> Result<Vec<v1::Edge>> {
-        let own = format!("replicas/{}", self.status().await?.replica);
+        let own = self.status().await?.replica;
         let mut client = EdgeServiceClient::new(self.channel.clone());
         let request = v1::ListEdgesRequest { page_size: 1000, ..Default::default() };
         let all = client.list_edges(request).await?.into_inner().edges;

@@ -32,7 +32,7 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
         server_tag: args.server_tag.unwrap_or_default(),
         presentation: args.presentation.map(|url| v1::Presentation {
             url,
-            name: args.presentation_name.unwrap_or_default(),
+            file_name: args.presentation_name.unwrap_or_default(),
             forced: args.force_presentation,
         }),
         voice_bridges: args

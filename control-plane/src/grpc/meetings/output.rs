@@ -36,7 +36,7 @@ pub(super) fn meeting(fleet: &Fleet, key: &MeetingKey, record: &MeetingRecord) -
     };
     v1::Meeting {
         name: name::meeting(key),
-        tenant: key.tenant.to_string(),
+        tenant: name::tenant(&key.tenant),
         meeting_id: key.meeting.to_string(),
         server: name::server(&record.server),
         state: state.into(),
@@ -57,7 +57,8 @@ pub(super) fn zombie(key: &ZombieKey, zombie: &Zombie) -> v1::Zombie {
     };
     v1::Zombie {
         name: name::zombie(key),
-        tenant: key.meeting.tenant.to_string(),
+        tenant: name::tenant(&key.meeting.tenant),
+        meeting: name::meeting(&key.meeting),
         meeting_id: key.meeting.meeting.to_string(),
         server: name::server(&key.server),
         internal_id: zombie.internal_id.as_ref().map(ToString::to_string).unwrap_or_default(),

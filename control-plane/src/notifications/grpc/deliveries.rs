@@ -92,7 +92,8 @@ fn on_wire(shown: &WaitingDelivery) -> v1::Delivery {
     let delivery = &shown.delivery;
     v1::Delivery {
         name: format!("deliveries/{}", shown.id),
-        tenant: delivery.meeting.tenant.to_string(),
+        tenant: name::tenant(&delivery.meeting.tenant),
+        meeting: name::meeting(&delivery.meeting),
         meeting_id: delivery.meeting.meeting.to_string(),
         server: name::server(&delivery.server),
         kind: kind_on_wire(delivery.kind).into(),

@@ -4,7 +4,10 @@
 use std::time::Instant;
 
 use tonic::{Request, Response, Status};
-use usher_model::id::{MeetingId, ServerId, TenantId};
+use usher_model::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::MeetingKey,
+};
 use usher_proto::v1::{
     self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
     DeleteHookRequest, DeleteHookResponse, GetHookRequest, GetHookResponse, ListHooksRequest,
@@ -154,6 +157,7 @@ fn parse(field: &str, name: &str) -> Result<(TenantId, HookId), RpcRefusal> {
 }
 
 fn on_wire(hook: &RegisteredHook, view: v1::HookView) -> v1::Hook {
+    let meeting = hook.meeting.clone().map(|id| MeetingKey::new(hook.tenant.clone(), id));
     v1::Hook {
         name: format!("{}/hooks/{}", name::tenant(&hook.tenant), hook.id()),
         callback_url: if view == v1::HookView::RevealUrl { hook.url.clone() } else { String::new() },
@@ -162,5 +166,6 @@ fn on_wire(hook: &RegisteredHook, view: v1::HookView) -> v1::Hook {
         event_ids: hook.events.clone(),
         raw: hook.raw,
         create_time: Some(timestamp(hook.created_at_ms)),
+        meeting: meeting.map(|key| name::meeting(&key)).unwrap_or_default(),
     }
 }

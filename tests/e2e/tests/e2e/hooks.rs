@@ -254,7 +254,7 @@ async fn i12_events_arrive_in_order_although_application_and_leader_are_down() -
         Ok(())
     })
     .await?;
-    ensure!(other.deliveries().await?.iter().any(|delivery| delivery.tenant == "school"));
+    ensure!(other.deliveries().await?.iter().any(|delivery| delivery.tenant == "tenants/school"));
     world.application.answer(200);
     wait::until("every event to be accepted", || async {
         let waiting = other.deliveries().await?;

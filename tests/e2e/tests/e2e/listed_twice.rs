@@ -60,7 +60,7 @@ async fn a_server_that_is_added_again_loses_no_meeting(site: &UsherSite) -> Resu
         ensure!(same == ["servers/bbb-0", "servers/bbb-1", "", ""], "{same:?}");
         ensure!(servers.iter().all(|server| server.health() == Health::Online));
         let alarms = admin.status().await?.alarms;
-        ensure!(alarms.iter().any(|alarm| alarm.name == "server_listed_twice"), "{alarms:?}");
+        ensure!(alarms.iter().any(|alarm| alarm.kind == "server_listed_twice"), "{alarms:?}");
         Ok(())
     })
     .await?;

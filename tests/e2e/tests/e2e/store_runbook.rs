@@ -42,7 +42,7 @@ async fn f8_a_full_store_is_repaired_by_the_steps_of_the_runbook() -> Result<()>
     every_plane_reports(&cluster, "usher_store_alarm{alarm=\"nospace\"}", 1.0).await?;
     every_plane_reports(&cluster, "usher_alarm{name=\"store_space\"}", 1.0).await?;
     let status = cluster.admin(0).status().await?;
-    let alarm = status.alarms.iter().find(|alarm| alarm.name == "store_space").context("is shown")?;
+    let alarm = status.alarms.iter().find(|alarm| alarm.kind == "store_space").context("is shown")?;
     ensure!(alarm.detail.contains("store.md"), "{alarm:?}");
     let refused = cluster.client(0).create("during").await?;
     ensure!(refused.key() == "serverUnavailable", "{}", refused.body);

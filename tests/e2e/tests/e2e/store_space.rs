@@ -179,7 +179,7 @@ async fn f8_an_alarm_says_that_the_store_is_filling_before_it_is_full() -> Resul
     }
     wait::until("the alarm on every replica", || raised(1.0)).await?;
     let status = cluster.admin(0).status().await?;
-    let detail = status.alarms.iter().find(|alarm| alarm.name == "store_space").context("is shown")?;
+    let detail = status.alarms.iter().find(|alarm| alarm.kind == "store_space").context("is shown")?;
     ensure!(detail.detail.contains("1048576 bytes"), "{detail:?}");
     cluster.client(0).created("room").await.context("no create is refused yet")?;
     Ok(())

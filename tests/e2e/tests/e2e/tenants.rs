@@ -102,12 +102,12 @@ async fn two_tenants_use_one_id_at_once_and_polls_keep_them_apart() -> Result<()
     }
     let meetings = admin.meetings().await?;
     let mut known: Vec<_> =
-        meetings.iter().map(|m| (m.tenant.as_str(), m.meeting_id.as_str(), m.internal_id.as_str())).collect();
+        meetings.iter().map(|m| (m.tenant.clone(), m.meeting_id.as_str(), m.internal_id.as_str())).collect();
     known.sort_unstable();
     let mut expected: Vec<_> = clients
         .iter()
         .zip(&instances)
-        .map(|((tenant, _), instance)| (*tenant, "room", &**instance))
+        .map(|((tenant, _), instance)| (format!("tenants/{tenant}"), "room", &**instance))
         .collect();
     expected.sort_unstable();
     assert_eq!(known, expected);
@@ -222,7 +222,7 @@ async fn f7_a_tenants_meeting_without_a_record_is_adopted_under_its_own_id() -> 
     .await?;
     let meetings = usher.admin().meetings().await?;
     let known: Vec<_> = meetings.iter().map(|m| (m.tenant.as_str(), m.meeting_id.as_str())).collect();
-    assert_eq!(known, [("school", "room")], "an id without its tenant's scope has no owner");
+    assert_eq!(known, [("tenants/school", "room")], "an id without its tenant's scope has no owner");
     // A list may be as old as `meetings.share_lists_for` allows.
     wait::until("the meeting to be listed", || async {
         let listed = school.get("getMeetings", "").await?;

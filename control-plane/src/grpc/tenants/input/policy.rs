@@ -137,7 +137,7 @@ fn presentation(wire: v1::Presentation) -> Result<PresentationDocument, String> 
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
             Ok(PresentationDocument {
                 url: url.to_owned(),
-                name: wire.name.trim().to_owned(),
+                name: wire.file_name.trim().to_owned(),
                 forced: wire.forced,
             })
         }
