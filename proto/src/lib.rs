@@ -4,6 +4,7 @@
 
 mod convert;
 mod shared_frame;
+pub mod time;
 
 pub use convert::ConvertError;
 pub use shared_frame::SharedFrame;

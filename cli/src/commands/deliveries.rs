@@ -41,7 +41,7 @@ impl From<v1::Delivery> for DeliveryRow {
             id: delivery.name.trim_start_matches("deliveries/").to_owned(),
             server: delivery.server.trim_start_matches("servers/").to_owned(),
             accepted: delivery.accept_time.map(|time| time.to_string()),
-            tried_for: ago(delivery.waited.as_ref()),
+            tried_for: ago(delivery.wait_duration.as_ref()),
             tenant: delivery.tenant.trim_start_matches("tenants/").to_owned(),
             meeting_id: delivery.meeting_id,
             target: delivery.target,

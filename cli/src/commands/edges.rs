@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use usher_proto::v1;
+use usher_proto::{time::parse_duration, v1};
 
 use super::{removed::RemovedRow, watching};
 use crate::{
@@ -38,10 +38,10 @@ impl From<v1::Edge> for EdgeRow {
             replica: edge.replica.trim_start_matches("replicas/").to_owned(),
             applied_revision: edge.applied.map(|revision| revision.seq),
             lag: edge.applied.map(|_| edge.lag),
-            lag_seconds: seconds(edge.lag_time),
-            connected_seconds: seconds(edge.connected),
+            lag_seconds: seconds(edge.lag_duration),
+            connected_seconds: seconds(edge.connection_age),
             shed: edge.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect(),
-            texts: [ago(edge.lag_time.as_ref()), ago(edge.connected.as_ref())],
+            texts: [ago(edge.lag_duration.as_ref()), ago(edge.connection_age.as_ref())],
             address: edge.address,
             version: edge.version,
         }
@@ -72,7 +72,7 @@ impl TableRow for EdgeRow {
 }
 
 fn seconds(time: Option<prost_types::Duration>) -> f64 {
-    time.map_or(0.0, |time| time.seconds as f64 + f64::from(time.nanos) / 1e9)
+    time.and_then(|time| parse_duration(&time).ok()).unwrap_or_default().as_secs_f64()
 }
 
 /// Runs one of the commands about edges.

@@ -82,8 +82,8 @@ impl StatusReport {
             detail: alarm.detail,
         });
         Self {
-            uptime: ago(status.uptime.as_ref()),
-            uptime_seconds: status.uptime.map_or(0, |time| time.seconds),
+            uptime: ago(status.uptime_duration.as_ref()),
+            uptime_seconds: status.uptime_duration.map_or(0, |time| time.seconds),
             epoch: revision.epoch,
             revision: revision.seq,
             // Hexadecimal text, because programs that read JSON numbers as floats would lose digits.
@@ -101,15 +101,15 @@ impl StatusReport {
             edges: status.edges,
             shed: status.shed.into_iter().map(|shed| (shed.reason, shed.count)).collect(),
             deliveries: status.deliveries,
-            oldest_delivery_seconds: status.oldest_delivery.as_ref().map_or(0, |age| age.seconds),
-            oldest_delivery: ago(status.oldest_delivery.as_ref()),
+            oldest_delivery_seconds: status.oldest_delivery_age.as_ref().map_or(0, |age| age.seconds),
+            oldest_delivery: ago(status.oldest_delivery_age.as_ref()),
             hooks: status.hooks,
             hook_events: status.hook_events,
             servers_without_hooks: status.servers_without_hooks,
             store_bytes: status.store_bytes,
             store_in_use_bytes: status.store_in_use_bytes,
             store_quota_bytes: status.store_quota_bytes,
-            store_compacted_seconds: status.store_compacted.as_ref().map(|age| age.seconds),
+            store_compacted_seconds: status.store_compaction_age.as_ref().map(|age| age.seconds),
             servers_online: status.servers_online,
             servers_unhealthy: status.servers_unhealthy,
             servers_offline: status.servers_offline,
@@ -305,7 +305,7 @@ mod tests {
         let etcd = v1::GetStatusResponse {
             store_in_use_bytes: Some(600 << 10),
             store_quota_bytes: Some(8 << 20),
-            store_compacted: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
+            store_compaction_age: Some(prost_types::Duration { seconds: 90, nanos: 0 }),
             ..on_disk
         };
         let wanted = "1.0 MiB of 8.0 MiB (12 %), 600 KiB in use, history compacted 90 s ago";

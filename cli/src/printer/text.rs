@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use usher_proto::time::parse_duration;
+
 /// Returns text with its control characters escaped, so that text from other programs cannot control the terminal.
 pub fn clean(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
@@ -19,7 +21,7 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// Returns a protobuf duration as [`span`] does, or `-` if it is absent or negative.
+/// Returns a protobuf duration as [`span`] does, or `-` if it is absent, negative or out of range.
 pub fn ago(time: Option<&prost_types::Duration>) -> String {
-    time.and_then(|time| Duration::try_from(*time).ok()).map_or_else(|| "-".into(), span)
+    time.and_then(|time| parse_duration(time).ok()).map_or_else(|| "-".into(), span)
 }

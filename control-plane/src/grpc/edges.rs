@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use tonic::{Request, Response, Status};
 use usher_model::id::EdgeId;
-use usher_proto::v1::{
-    self, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, WatchEdgesRequest,
-    WatchEdgesResponse, edge_service_server::EdgeService,
+use usher_proto::{
+    time::{duration, timestamp},
+    v1::{
+        self, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, WatchEdgesRequest,
+        WatchEdgesResponse, edge_service_server::EdgeService,
+    },
 };
 use usher_runtime::clock;
 
 use super::{
     page::PageRequest,
     replicas,
-    servers::{duration, timestamp},
     status::RpcRefusal,
     watch::{PolledSnapshot, WatchStream, Watchers},
 };
@@ -126,7 +128,7 @@ impl PartialEq for ToldEdge {
     fn eq(&self, other: &Self) -> bool {
         let steady = |edge: &v1::Edge| {
             let behind =
-                edge.lag_time.as_ref().is_some_and(|time| time.seconds >= BEHIND.as_secs().cast_signed());
+                edge.lag_duration.as_ref().is_some_and(|time| time.seconds >= BEHIND.as_secs().cast_signed());
             (edge.address.clone(), edge.version.clone(), edge.replica.clone(), edge.connect_time, behind)
         };
         steady(&self.0) == steady(&other.0)
@@ -172,8 +174,8 @@ fn from_statement(replica: &str, edge: EdgeStatement, now_ms: i64) -> v1::Edge {
         name: format!("edges/{}", edge.id),
         address: edge.address,
         version: edge.version,
-        lag_time: edge.behind_since_ms.map(since),
-        connected: Some(since(edge.connected_ms)),
+        lag_duration: edge.behind_since_ms.map(since),
+        connection_age: Some(since(edge.connected_ms)),
         connect_time: Some(timestamp(edge.connected_ms)),
         replica: replicas::name(replica),
         ..v1::Edge::default()
@@ -189,8 +191,8 @@ fn from_entry(
     v1::Edge {
         name: format!("edges/{}", edge.id),
         lag: edge.lag(held),
-        lag_time: Some(duration(edge.lag_time(now))),
-        connected: Some(duration(now.saturating_duration_since(edge.connected_at))),
+        lag_duration: Some(duration(edge.lag_time(now))),
+        connection_age: Some(duration(now.saturating_duration_since(edge.connected_at))),
         applied: edge.applied.map(Into::into),
         address: edge.address,
         version: edge.version,

@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Instant};
 
 use tonic::{Request, Response, Status};
 use usher_model::server::{AdminState, Health};
-use usher_proto::v1::{
-    Alarm, GetStatusRequest, GetStatusResponse, WatchAlarmsRequest, WatchAlarmsResponse,
-    fleet_service_server::FleetService,
+use usher_proto::{
+    time::duration,
+    v1::{
+        Alarm, GetStatusRequest, GetStatusResponse, WatchAlarmsRequest, WatchAlarmsResponse,
+        fleet_service_server::FleetService,
+    },
 };
 use usher_runtime::clock;
 
 use super::{
     edges::{EdgeList, shed_counts},
     replicas,
-    servers::duration,
     watch::{PolledSnapshot, WatchStream, Watchers},
 };
 use crate::{
@@ -80,19 +82,19 @@ impl FleetService for FleetStatus {
             leader,
             leading,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime: Some(duration(clock::now().saturating_duration_since(self.started))),
+            uptime_duration: Some(duration(clock::now().saturating_duration_since(self.started))),
             edges: number(self.all_edges.all().len()),
             shed: shed_counts(self.edges.shed()),
             alarms: replicas::alarms(&self.replicas),
             deliveries: number(deliveries),
-            oldest_delivery: oldest_delivery.map(duration),
+            oldest_delivery_age: oldest_delivery.map(duration),
             hooks: number(hooks.registered),
             hook_events: number(self.deliveries.events_waiting()),
             servers_without_hooks: hooks.lacking.map(number),
             store_bytes: space.map(|space| space.taken),
             store_in_use_bytes: space.map(|space| space.in_use),
             store_quota_bytes: space.and_then(|space| space.quota),
-            store_compacted: self.space.compacted(clock::now()).map(duration),
+            store_compaction_age: self.space.compacted(clock::now()).map(duration),
             ..self.fleet.read(counts)
         };
         Ok(Response::new(status))

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::{Request, Response, Status};
-use usher_proto::v1::{
-    self, GetReplicaRequest, GetReplicaResponse, ListReplicasRequest, ListReplicasResponse,
-    replica_service_server::ReplicaService,
+use usher_proto::{
+    time::timestamp,
+    v1::{
+        self, GetReplicaRequest, GetReplicaResponse, ListReplicasRequest, ListReplicasResponse,
+        replica_service_server::ReplicaService,
+    },
 };
 
-use super::{page::PageRequest, servers::timestamp, status::RpcRefusal};
+use super::{page::PageRequest, status::RpcRefusal};
 use crate::tasks::replicas::{LiveReplica, ReplicaDirectory};
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');

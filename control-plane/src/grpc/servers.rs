@@ -26,7 +26,6 @@ use usher_proto::v1::{
 };
 use usher_runtime::clock::{self, WallClock};
 
-pub(crate) use self::output::{duration, timestamp};
 use self::{
     entry::{ServerEntry, ServerList},
     input::MaskedServerUpdate,

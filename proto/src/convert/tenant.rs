@@ -1,8 +1,7 @@
 //! Conversions of the policy of a tenant.
 
-use std::time::Duration;
-
 use super::{ConvertError, v1};
+use crate::time::{duration, parse_duration};
 use usher_model::{
     tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::VoiceRange,
@@ -61,10 +60,7 @@ impl From<&TenantPolicy> for v1::TenantPolicy {
         Self {
             create_rules: policy.create_rules.iter().map(Into::into).collect(),
             join_rules: policy.join_rules.iter().map(Into::into).collect(),
-            max_duration: (!policy.max_duration.is_zero()).then(|| prost_types::Duration {
-                seconds: i64::try_from(policy.max_duration.as_secs()).unwrap_or(i64::MAX),
-                nanos: 0,
-            }),
+            max_duration: (!policy.max_duration.is_zero()).then(|| duration(policy.max_duration)),
             max_meetings: policy.max_meetings,
             max_users: policy.max_users,
             max_cost: policy.max_cost,
@@ -87,11 +83,11 @@ impl From<v1::TenantPolicy> for TenantPolicy {
             let action = RuleAction::try_from(rule.action()).ok()?;
             ParameterRule::new(action, &rule.parameter, &rule.value).ok()
         };
-        let seconds = policy.max_duration.map_or(0, |duration| duration.seconds);
+        let max_duration = policy.max_duration.as_ref().and_then(|wire| parse_duration(wire).ok());
         Self {
             create_rules: policy.create_rules.iter().filter_map(known).collect(),
             join_rules: policy.join_rules.iter().filter_map(known).collect(),
-            max_duration: Self::whole_minutes(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+            max_duration: Self::whole_minutes(max_duration.unwrap_or_default()),
             max_meetings: policy.max_meetings,
             max_users: policy.max_users,
             max_cost: policy.max_cost,

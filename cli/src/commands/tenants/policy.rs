@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_proto::v1;
+use usher_proto::{time, v1};
 
 use crate::args::TenantPolicyArgs;
 
@@ -45,6 +45,6 @@ pub(super) fn typed(args: TenantPolicyArgs) -> (v1::TenantPolicy, Vec<String>) {
 }
 
 fn seconds(duration: Duration) -> prost_types::Duration {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    prost_types::Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
+    let more = u64::from(duration.subsec_nanos() > 0);
+    time::duration(Duration::from_secs(duration.as_secs().saturating_add(more)))
 }

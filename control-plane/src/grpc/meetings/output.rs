@@ -4,11 +4,11 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
     server::Health,
 };
-use usher_proto::v1;
+use usher_proto::{time::timestamp, v1};
 
 use crate::{
     core::fleet::Fleet,
-    grpc::{name, servers::timestamp},
+    grpc::name,
 };
 
 /// Returns the time at which a meeting was created, milliseconds since 1970.

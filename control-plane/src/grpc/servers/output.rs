@@ -1,12 +1,15 @@
 //! Conversion of servers into messages.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use usher_model::{
     id::ServerId,
     server::{AdminState, Health, Server},
 };
-use usher_proto::v1;
+use usher_proto::{
+    time::{duration, timestamp},
+    v1,
+};
 use usher_runtime::clock;
 
 use crate::{
@@ -89,15 +92,4 @@ pub(super) fn as_written(shown: v1::Server, server: &Server) -> v1::Server {
 
 fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Converts milliseconds since 1970.
-pub(crate) fn timestamp(millis: i64) -> prost_types::Timestamp {
-    let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos }
-}
-
-/// Converts a duration; one that is too long becomes the longest possible one.
-pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
 }

@@ -2,10 +2,13 @@
 //! address beyond the host, are never shown (I14).
 
 use tonic::{Request, Response, Status};
-use usher_proto::v1::{
-    self, DeleteDeliveryRequest, DeleteDeliveryResponse, GetDeliveryRequest, GetDeliveryResponse,
-    ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
-    delivery_service_server::DeliveryService,
+use usher_proto::{
+    time::{duration, timestamp},
+    v1::{
+        self, DeleteDeliveryRequest, DeleteDeliveryResponse, GetDeliveryRequest, GetDeliveryResponse,
+        ListDeliveriesRequest, ListDeliveriesResponse, RetryDeliveryRequest, RetryDeliveryResponse,
+        delivery_service_server::DeliveryService,
+    },
 };
 
 use super::callbacks::{kind_on_wire, refusal};
@@ -13,7 +16,6 @@ use crate::{
     grpc::{
         name,
         page::PageRequest,
-        servers::{duration, timestamp},
         status::RpcRefusal,
     },
     notifications::{
@@ -101,7 +103,7 @@ fn on_wire(shown: &WaitingDelivery) -> v1::Delivery {
         size_bytes: shown.size,
         accept_time: Some(timestamp(delivery.accepted_at_ms)),
         attempts: delivery.attempts,
-        waited: Some(duration(delivery.waited)),
+        wait_duration: Some(duration(delivery.waited)),
         last_error: delivery.last_error.clone(),
     }
 }

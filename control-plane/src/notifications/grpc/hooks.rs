@@ -8,15 +8,18 @@ use usher_model::{
     id::{MeetingId, ServerId, TenantId},
     meeting::MeetingKey,
 };
-use usher_proto::v1::{
-    self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
-    DeleteHookRequest, DeleteHookResponse, GetHookRequest, GetHookResponse, ListHooksRequest,
-    ListHooksResponse, hook_service_server::HookService,
+use usher_proto::{
+    time::timestamp,
+    v1::{
+        self, AcceptEventsRequest, AcceptEventsResponse, CreateHookRequest, CreateHookResponse,
+        DeleteHookRequest, DeleteHookResponse, GetHookRequest, GetHookResponse, ListHooksRequest,
+        ListHooksResponse, hook_service_server::HookService,
+    },
 };
 
 use super::callbacks;
 use crate::{
-    grpc::{deadline, name, page::PageRequest, request_mark, servers::timestamp, status::RpcRefusal},
+    grpc::{deadline, name, page::PageRequest, request_mark, status::RpcRefusal},
     notifications::{
         rules::{delivery::target, hooks::RegisteredHook, ids::HookId},
         tasks::hooks::{ServerEvents, WebhookError, WebhookRegistry},

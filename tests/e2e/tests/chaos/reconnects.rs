@@ -89,7 +89,7 @@ async fn f14_two_hundred_edges_come_back_over_seconds_when_their_control_plane_d
     .await?;
     // Connection times as the control plane reports them, relative to the time of the query.
     let now = up.elapsed();
-    let since = |edge: &Edge| edge.connected.and_then(|time| Duration::try_from(time).ok());
+    let since = |edge: &Edge| edge.connection_age.and_then(|time| Duration::try_from(time).ok());
     let connected = edges.iter().filter_map(since).map(|time| now.saturating_sub(time));
     let (mut back, slowest) = (connected.collect::<Vec<_>>(), slowest.get());
     back.sort();

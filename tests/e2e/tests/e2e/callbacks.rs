@@ -131,7 +131,7 @@ async fn i12_every_callback_arrives_although_application_and_leader_are_down() -
     .await?;
     every_server_was_answered(&cluster.sims, ids.len() * PER_MEETING)?;
     let status = other.status().await?;
-    ensure!(status.deliveries as usize == ids.len() * PER_MEETING && status.oldest_delivery.is_some());
+    ensure!(status.deliveries as usize == ids.len() * PER_MEETING && status.oldest_delivery_age.is_some());
     application.answer(200);
     all_arrive(&application, &other, &ids).await
 }

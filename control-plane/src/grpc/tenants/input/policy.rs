@@ -6,7 +6,7 @@ use usher_model::{
     tenant::{ParameterRule, PresentationDocument, RuleAction, TenantPolicy},
     voice::VoiceRange,
 };
-use usher_proto::v1;
+use usher_proto::{time::parse_duration, v1};
 
 use crate::{core::placement::TagWish, grpc::status::RequestViolation};
 
@@ -107,9 +107,12 @@ fn rules(wire: Vec<v1::ParameterRule>) -> Result<Vec<ParameterRule>, String> {
 }
 
 fn duration(wire: Option<prost_types::Duration>) -> Result<Duration, String> {
-    let problem = || "must be a duration of at most a year; 0 means no limit".to_owned();
-    let duration = wire.map_or(Ok(Duration::ZERO), Duration::try_from).map_err(|_| problem())?;
-    if duration > MAX_DURATION { Err(problem()) } else { Ok(TenantPolicy::whole_minutes(duration)) }
+    let duration = wire.as_ref().map_or(Ok(Duration::ZERO), parse_duration);
+    let duration = duration.map_err(|error| error.to_string())?;
+    if duration > MAX_DURATION {
+        return Err("must be a duration of at most a year; 0 means no limit".into());
+    }
+    Ok(TenantPolicy::whole_minutes(duration))
 }
 
 fn tag(text: &str) -> Result<String, String> {
