@@ -105,6 +105,8 @@ struct SharedState {
     history_key: RwLock<Option<HistoryKey>>,
     policy: Policy,
     revision: watch::Sender<Revision>,
+    /// Wakes watchers after samples that have no revision.
+    samples: watch::Sender<()>,
     changes: broadcast::Sender<PublishedChange>,
     complete: AtomicBool,
 }
@@ -131,6 +133,7 @@ impl FleetHandle {
             history_key: RwLock::new(None),
             policy,
             revision: watch::Sender::new(revision),
+            samples: watch::Sender::default(),
             changes: broadcast::Sender::new(BACKLOG),
             complete: AtomicBool::new(false),
         }))
@@ -206,6 +209,12 @@ impl FleetHandle {
         self.0.revision.subscribe()
     }
 
+    /// Returns a receiver that is notified when samples arrived that the store has already, so that
+    /// ages and loads changed without a revision.
+    pub(crate) fn samples(&self) -> watch::Receiver<()> {
+        self.0.samples.subscribe()
+    }
+
     /// Waits until the fleet is at `wanted` or later, or in another epoch.
     ///
     /// # Errors
@@ -272,15 +281,20 @@ impl FleetHandle {
     /// No route changes, and no revision.
     pub(super) fn confirm_samples(&self, term: Option<u64>, at: Instant) {
         self.0.state.write().unwrap_or_else(PoisonError::into_inner).fleet.confirm_samples(term, at);
+        self.0.samples.send_replace(());
     }
 
     /// Restarts the age of the sample of a server that this replica polled at `at`, unless another
     /// epoch has begun since.
     pub(super) fn confirm_sample(&self, id: &ServerId, epoch: Epoch, at: Instant) {
-        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.fleet.epoch() == epoch {
+        {
+            let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+            if state.fleet.epoch() != epoch {
+                return;
+            }
             state.fleet.confirm_sample(id, at);
         }
+        self.0.samples.send_replace(());
     }
 
     fn change(&self, change: impl FnOnce(&mut FleetState) -> RoutingDelta) {
@@ -326,6 +340,21 @@ impl FleetHandle {
         self.0.complete.store(true, Ordering::Release);
         let _ = self.0.changes.send(PublishedChange::Reset); // fails only if there is no subscriber
         self.0.revision.send_replace(Revision::new(epoch.number, revision));
+    }
+}
+
+#[cfg(test)]
+impl FleetHandle {
+    /// Returns the handle of a fleet that read these events.
+    pub(crate) fn of_events(events: Vec<FleetEvent>) -> Self {
+        let handle = Self::new(Policy::default());
+        handle.restart(Epoch { number: 7, begun: 0 }, EpochAge::Old, 1, events, clock::now());
+        handle
+    }
+
+    /// Notes a poll of a server that saw the same as the sample.
+    pub(crate) fn confirm_now(&self, id: &ServerId) {
+        self.confirm_sample(id, self.read(Fleet::epoch), clock::now());
     }
 }
 

@@ -112,6 +112,61 @@ async fn a_watch_does_not_resume_in_another_epoch_or_at_a_forgotten_revision() {
     bench.stop().await;
 }
 
+/// A replica that follows the store since before the compaction knows the changes; one that read the
+/// compacted store does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_resume_after_a_compaction_where_the_changes_are_known() {
+    let store = memory();
+    let sim = BbbSim::start(SimOptions::new("server-secret")).await.expect("listens");
+    let mut old = Bench::on(settings(), store.clone()).await;
+    old.add("bbb1", &sim, AdminState::Enabled).await;
+    old.sims.push(sim);
+    old.until_health("bbb1", Health::Online).await;
+    old.create("room-1").await;
+    let (mut reader, mut meetings) = (Reader::default(), watch(&old, "", None).await);
+    reader.until(&mut meetings, &["room-1"]).await;
+    let servers = async |bench: &Bench, resume| {
+        let request = WatchServersRequest { filter: String::new(), resume };
+        bench.servers().watch_servers(request).await.expect("is watched").into_inner()
+    };
+    let mut stream = servers(&old, None).await;
+    let snapshot = next(&mut stream).await.expect("is told");
+    assert_eq!((snapshot.stage(), snapshot.servers.len()), (WatchStage::SnapshotEnd, 1));
+    drop((meetings, stream));
+
+    old.create("room-2").await;
+    let cordon = CordonServerRequest { name: "servers/bbb1".into(), etag: String::new() };
+    old.servers().cordon_server(cordon).await.expect("is cordoned");
+    let present = store.read_prefix("meta").await.expect("is read").revision;
+    store.compact(present).await.expect("is compacted");
+    let mut meetings = watch(&old, "", reader.revision).await;
+    reader.until(&mut meetings, &["room-1", "room-2"]).await;
+    assert_eq!(reader.snapshots, 1, "a resumed watch tells no snapshot");
+    let mut stream = servers(&old, snapshot.revision).await;
+    let resumed = next(&mut stream).await.expect("is told");
+    assert_eq!(resumed.stage(), WatchStage::Changes);
+    assert_eq!(resumed.servers[0].admin_state(), AdminState::Cordoned);
+
+    let new = Bench::on(settings(), store.clone()).await;
+    let mut meetings = watch(&new, "", snapshot.revision).await;
+    let mut stream = servers(&new, snapshot.revision).await;
+    let refused = [
+        next(&mut meetings).await.expect_err("are forgotten"),
+        next(&mut stream).await.expect_err("are forgotten"),
+    ];
+    for refused in refused {
+        let reason = refused.get_details_error_info().map(|info| info.reason);
+        assert_eq!((refused.code(), reason.as_deref()), (Code::OutOfRange, Some("REVISION_FORGOTTEN")));
+    }
+    // The reader begins anew and knows the same.
+    let (mut anew, mut meetings) = (Reader::default(), watch(&new, "", None).await);
+    anew.until(&mut meetings, &["room-1", "room-2"]).await;
+    let again = next(&mut servers(&new, None).await).await.expect("is told");
+    assert_eq!((again.stage(), again.servers.len()), (WatchStage::SnapshotEnd, 1));
+    new.stop().await;
+    old.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_are_watched_with_their_health_and_meetings() {
     let bench = Bench::with_servers(1).await;

@@ -18,7 +18,7 @@ use crate::{
     grpc::{
         list_query::QueriedList,
         name,
-        watch::{WatchedList, WatchedPart},
+        watch::{EntryDigest, WatchedList, WatchedPart},
     },
 };
 
@@ -117,6 +117,7 @@ impl QueriedList for MeetingList {
 
 impl WatchedList for MeetingList {
     type Message = v1::WatchMeetingsResponse;
+    const SAMPLED: bool = false;
 
     fn changed(&self, key: &ChangedKey) -> Option<MeetingKey> {
         match key {
@@ -129,6 +130,10 @@ impl WatchedList for MeetingList {
 
     fn name(key: &MeetingKey) -> String {
         name::meeting(key)
+    }
+
+    fn digest(_: &v1::Meeting) -> EntryDigest {
+        0
     }
 
     fn message(part: WatchedPart<v1::Meeting>) -> v1::WatchMeetingsResponse {

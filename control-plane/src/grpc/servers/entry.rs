@@ -1,7 +1,11 @@
 //! The fields by which servers are filtered and ordered.
 
-use std::time::Instant;
+use std::{
+    hash::{DefaultHasher, Hasher as _},
+    time::Instant,
+};
 
+use prost::Message as _;
 use usher_model::{
     id::ServerId,
     server::{AdminState, Health},
@@ -20,7 +24,7 @@ use crate::{
         list_query::QueriedList,
         name,
         secret_visibility::SecretVisibility,
-        watch::{WatchedList, WatchedPart},
+        watch::{EntryDigest, WatchedList, WatchedPart},
     },
 };
 
@@ -121,6 +125,7 @@ impl QueriedList for ServerList {
 
 impl WatchedList for ServerList {
     type Message = v1::WatchServersResponse;
+    const SAMPLED: bool = true;
 
     fn changed(&self, key: &ChangedKey) -> Option<ServerId> {
         match key {
@@ -133,6 +138,14 @@ impl WatchedList for ServerList {
         name::server(key)
     }
 
+    fn digest(shown: &v1::Server) -> EntryDigest {
+        // The age grows all the time.
+        let steady = v1::Server { sample_age: None, ..shown.clone() };
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&steady.encode_to_vec());
+        hasher.finish()
+    }
+
     fn message(part: WatchedPart<v1::Server>) -> v1::WatchServersResponse {
         v1::WatchServersResponse {
             stage: part.stage.into(),
@@ -142,3 +155,6 @@ impl WatchedList for ServerList {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
