@@ -100,20 +100,19 @@ impl<L: WatchedList> ListWatch<L> {
     async fn run(&self, resume: Option<Revision>) -> Result<Infallible, WatchEnd> {
         // Before the first reading, so that no change is missed.
         let (mut revisions, mut samples) = (self.fleet.revisions(), self.fleet.samples());
-        let mut known = ToldEntries::new(resume.is_some());
+        let mut known = ToldEntries::new(resume.is_some(), clock::now());
         let mut told = match resume {
             Some(at) => self.resume(at, &mut known).await?,
             None => self.snapshot(&mut known).await?,
         };
         let mut spoken = clock::now();
         loop {
-            // A filter may admit an entry only because time passed, so a heartbeat compares too.
             let beat = spoken + HEARTBEAT;
-            let until = known.due().map_or(beat, |due| due.min(beat));
-            match wake(&mut revisions, &mut samples, until, L::SAMPLED && known.due().is_none()).await? {
+            let until = if L::SAMPLED { beat.min(known.due()) } else { beat };
+            match wake(&mut revisions, &mut samples, until, L::SAMPLED && known.awaits_sample()).await? {
                 WatchCause::Revision => sleep(LINGER).await,
                 WatchCause::Sample => {
-                    known.sampled(clock::now());
+                    known.sampled();
                     continue;
                 }
                 WatchCause::Time => {}
@@ -122,7 +121,7 @@ impl<L: WatchedList> ListWatch<L> {
             // Revisions that do not concern the list must not silence the watch.
             let now = clock::now();
             let is_due = now.saturating_duration_since(spoken) >= HEARTBEAT;
-            let compares = L::SAMPLED && (is_due || known.due().is_some_and(|due| due <= now));
+            let compares = L::SAMPLED && known.due() <= now;
             let (at, has_spoken) = self.changes(told, is_due && !compares, &mut known).await?;
             told = at;
             let has_compared = compares && self.compare(told, is_due && !has_spoken, &mut known).await?;
@@ -141,7 +140,7 @@ impl<L: WatchedList> ListWatch<L> {
         known: &mut ToldEntries<L::Key>,
     ) -> Result<bool, WatchEnd> {
         let (mut after, mut has_spoken): (Option<L::Key>, bool) = (None, false);
-        known.compared(clock::now());
+        let begun = clock::now();
         loop {
             let (mut entries, mut removed, mut examined, mut last) = (Vec::new(), Vec::new(), 0, None);
             self.fleet.read(|fleet| {
@@ -165,6 +164,7 @@ impl<L: WatchedList> ListWatch<L> {
                 has_spoken = true;
             }
             if is_last {
+                known.compared(begun);
                 return Ok(has_spoken);
             }
             after = last;
@@ -213,11 +213,7 @@ impl<L: WatchedList> ListWatch<L> {
     }
 
     /// Tells the changes since a revision that another stream told.
-    async fn resume(
-        &self,
-        at: Revision,
-        known: &mut ToldEntries<L::Key>,
-    ) -> Result<Revision, WatchEnd> {
+    async fn resume(&self, at: Revision, known: &mut ToldEntries<L::Key>) -> Result<Revision, WatchEnd> {
         if self.fleet.reach(at, REACH_WITHIN).await.is_err() {
             let problem = "this control plane has not reached the revision; try again, or use another one";
             return Err(Some(RpcRefusal::retry("BEHIND", problem)));

@@ -10,6 +10,8 @@ use std::{
 /// Shortest time between two comparisons of one watcher. Samples arrive one by one, with many servers
 /// many times a second, and each comparison reads every entry.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Longest time between two comparisons: a filter may admit an entry only because time passed.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// A digest of the content of an entry that a reader should learn of.
 pub(in crate::grpc) type EntryDigest = u64;
@@ -21,10 +23,10 @@ pub(super) struct ToldEntries<K> {
     /// Whether an entry without a digest is unknown to the reader. It is not after a watch resumed:
     /// an earlier stream told the entries.
     knows_all: bool,
-    /// Time of the last comparison.
-    compared: Option<Instant>,
-    /// Time of the next comparison, if a sample arrived since the last one.
-    due: Option<Instant>,
+    /// Time of the last comparison, or of the begin.
+    compared: Instant,
+    /// Whether a sample arrived since.
+    is_sampled: bool,
 }
 
 /// The step that leads the reader from the entry that was told to the present one.
@@ -40,8 +42,8 @@ pub(super) enum ToldStep {
 
 impl<K: Ord + Clone> ToldEntries<K> {
     /// Returns the entries of a watch; `resumes` if an earlier stream told entries.
-    pub(super) fn new(resumes: bool) -> Self {
-        Self { told: BTreeMap::new(), knows_all: !resumes, compared: None, due: None }
+    pub(super) fn new(resumes: bool, now: Instant) -> Self {
+        Self { told: BTreeMap::new(), knows_all: !resumes, compared: now, is_sampled: false }
     }
 
     /// Notes that an entry is told; `None` if the filter does not admit it. Returns the step that
@@ -60,19 +62,23 @@ impl<K: Ord + Clone> ToldEntries<K> {
     }
 
     /// Notes that a sample arrived.
-    pub(super) fn sampled(&mut self, now: Instant) {
-        let earliest = self.compared.map_or(now, |compared| compared + PAUSE);
-        self.due.get_or_insert(earliest.max(now));
+    pub(super) fn sampled(&mut self) {
+        self.is_sampled = true;
+    }
+
+    /// Returns whether a sample makes the next comparison earlier.
+    pub(super) fn awaits_sample(&self) -> bool {
+        !self.is_sampled
     }
 
     /// Returns the time of the next comparison.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+    pub(super) fn due(&self) -> Instant {
+        self.compared + if self.is_sampled { PAUSE } else { EVERY }
     }
 
-    /// Notes that every entry was compared.
+    /// Notes that every entry was compared, by a comparison that began at `now`.
     pub(super) fn compared(&mut self, now: Instant) {
-        (self.knows_all, self.compared, self.due) = (true, Some(now), None);
+        (self.knows_all, self.compared, self.is_sampled) = (true, now, false);
     }
 }
 
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_told_when_its_digest_or_its_admission_changes() {
-        let mut told = ToldEntries::new(false);
+        let mut told = ToldEntries::new(false, Instant::now());
         assert_eq!(told.tell(&"a", None), ToldStep::None, "the reader never knew it");
         assert_eq!(told.tell(&"a", Some(1)), ToldStep::Tell);
         assert_eq!(told.tell(&"a", Some(1)), ToldStep::None);
@@ -93,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_resumed_watch_tells_each_entry_once() {
-        let (mut told, now) = (ToldEntries::new(true), Instant::now());
+        let now = Instant::now();
+        let mut told = ToldEntries::new(true, now);
         assert_eq!(told.tell(&"a", None), ToldStep::Remove, "an earlier stream may have told it");
         assert_eq!(told.tell(&"b", Some(1)), ToldStep::Tell);
         told.compared(now);
@@ -103,18 +110,15 @@ mod tests {
 
     #[test]
     fn samples_cause_one_comparison_in_a_second() {
-        let (mut told, start) = (ToldEntries::<u8>::new(false), Instant::now());
+        let start = Instant::now();
+        let mut told = ToldEntries::<u8>::new(false, start);
         let at = |ms| start + Duration::from_millis(ms);
-        told.sampled(at(0));
-        assert_eq!(told.due(), Some(at(0)), "the first one is told at once");
-        told.compared(at(10));
-        assert_eq!(told.due(), None);
-        for ms in [20, 300, 900] {
-            told.sampled(at(ms));
-            assert_eq!(told.due(), Some(at(1010)));
+        assert_eq!((told.due(), told.awaits_sample()), (at(10_000), true));
+        for _ in 0..3 {
+            told.sampled();
+            assert_eq!((told.due(), told.awaits_sample()), (at(1000), false));
         }
         told.compared(at(1015));
-        told.sampled(at(5000));
-        assert_eq!(told.due(), Some(at(5000)));
+        assert_eq!((told.due(), told.awaits_sample()), (at(11_015), true));
     }
 }
