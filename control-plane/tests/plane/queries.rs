@@ -46,6 +46,7 @@ async fn meetings_are_filtered_and_ordered() {
         ("age > 1h", vec![]),
         ("age < 1h AND id : ROOM-4", vec!["room-4"]),
         ("server = nowhere", vec![]),
+        ("participants = 7 AND tenant = tenants/default", vec!["room-3"]),
         ("name = \"tenants/default/meetings/room%2D2\"", vec!["room-2"]),
     ] {
         let page = meetings(&bench, filtered(filter)).await;
@@ -117,6 +118,7 @@ async fn servers_are_filtered_and_ordered() {
     assert_eq!(list("health = online AND state = enabled", "").await, ["servers/bbb1", "servers/bbb2"]);
     let only_home = vec![home.clone()];
     assert_eq!(list("users >= 7", "").await, only_home);
+    assert_eq!(list("admin_state = enabled AND effective_load > 0", "effective_load desc").await.len(), 2);
     assert_eq!(list(&format!("name = {home}"), "").await, only_home);
     assert_eq!(list("", "users desc").await.first(), Some(&home));
     assert_eq!(list("sample_age < 1h AND age < 1h AND weight = 1", "meetings").await.len(), 2);

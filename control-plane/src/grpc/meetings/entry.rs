@@ -48,6 +48,7 @@ impl FilteredEntry for MeetingEntry<'_> {
         FieldSpec { name: "age", kind: FieldKind::Duration },
         FieldSpec { name: "detached", kind: FieldKind::Flag },
         FieldSpec { name: "breakout", kind: FieldKind::Flag },
+        FieldSpec { name: "participants", kind: FieldKind::Number },
         FieldSpec { name: "internal_id", kind: FieldKind::Text },
     ];
 
@@ -62,7 +63,9 @@ impl FilteredEntry for MeetingEntry<'_> {
                 RecordState::Active { .. } => "active",
                 RecordState::Ending { .. } => "ending",
             }),
-            "users" => FieldValue::Number(output::participants(self.fleet, self.record).into()),
+            "users" | "participants" => {
+                FieldValue::Number(output::participants(self.fleet, self.record).into())
+            }
             "age" => {
                 let age = self.now_ms.saturating_sub(output::created_ms(self.record));
                 FieldValue::Number(age.max(0) as f64 / 1000.0)

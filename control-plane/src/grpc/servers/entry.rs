@@ -28,6 +28,9 @@ use crate::{
     },
 };
 
+/// The words of the state that operators set.
+const ADMIN_STATES: &[&str] = &["enabled", "cordoned", "disabled"];
+
 /// The servers of the fleet.
 pub(super) struct ServerList;
 
@@ -44,11 +47,13 @@ impl FilteredEntry for ServerEntry<'_> {
         FieldSpec { name: "id", kind: FieldKind::Id("servers/") },
         FieldSpec { name: "name", kind: FieldKind::Id("servers/") },
         FieldSpec { name: "url", kind: FieldKind::Text },
-        FieldSpec { name: "state", kind: FieldKind::Word(&["enabled", "cordoned", "disabled"]) },
+        FieldSpec { name: "state", kind: FieldKind::Word(ADMIN_STATES) },
+        FieldSpec { name: "admin_state", kind: FieldKind::Word(ADMIN_STATES) },
         FieldSpec { name: "health", kind: FieldKind::Word(&["online", "unhealthy", "offline", "unknown"]) },
         FieldSpec { name: "meetings", kind: FieldKind::Number },
         FieldSpec { name: "users", kind: FieldKind::Number },
         FieldSpec { name: "load", kind: FieldKind::Number },
+        FieldSpec { name: "effective_load", kind: FieldKind::Number },
         FieldSpec { name: "weight", kind: FieldKind::Number },
         FieldSpec { name: "zombies", kind: FieldKind::Number },
         FieldSpec { name: "age", kind: FieldKind::Duration },
@@ -62,7 +67,7 @@ impl FilteredEntry for ServerEntry<'_> {
         match Self::FIELDS[field].name {
             "id" | "name" => FieldValue::text(stored.id.as_str()),
             "url" => FieldValue::text(&stored.url),
-            "state" => FieldValue::text(match stored.admin {
+            "state" | "admin_state" => FieldValue::text(match stored.admin {
                 AdminState::Enabled => "enabled",
                 AdminState::Cordoned => "cordoned",
                 AdminState::Disabled => "disabled",
@@ -75,7 +80,7 @@ impl FilteredEntry for ServerEntry<'_> {
             }),
             "meetings" => count(self.fleet.record_count_on(&stored.id)),
             "users" => FieldValue::Number(self.server.users() as f64),
-            "load" => FieldValue::Number(self.server.effective_load() as f64),
+            "load" | "effective_load" => FieldValue::Number(self.server.effective_load() as f64),
             "weight" => FieldValue::Number(stored.weight),
             "zombies" => count(self.fleet.zombie_count_on(&stored.id)),
             "age" => {
