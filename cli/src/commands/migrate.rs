@@ -89,7 +89,8 @@ async fn usher(admin: &AdminClient, found: &ScaleliteInventory) -> Result<UsherI
         });
     }
     let meetings = admin.all_meetings().await?.into_iter().map(|meeting| {
-        let tenant = TenantId::parse(meeting.tenant.trim_start_matches("tenants/")).map_err(malformed_answer)?;
+        let tenant =
+            TenantId::parse(meeting.tenant.trim_start_matches("tenants/")).map_err(malformed_answer)?;
         let key = MeetingKey::new(tenant, MeetingId::parse(&meeting.meeting_id).map_err(malformed_answer)?);
         let server =
             ServerId::parse(meeting.server.trim_start_matches("servers/")).map_err(malformed_answer)?;

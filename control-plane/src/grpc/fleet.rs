@@ -70,7 +70,12 @@ impl FleetService for FleetStatus {
             // The status is useful without the leader's name, so a failure to read it is not an
             // error.
             let leader = tokio::time::timeout(self.ask_within, self.store.leader()).await;
-            leader.ok().and_then(Result::ok).flatten().map(|leader| replicas::name(&leader)).unwrap_or_default()
+            leader
+                .ok()
+                .and_then(Result::ok)
+                .flatten()
+                .map(|leader| replicas::name(&leader))
+                .unwrap_or_default()
         };
         let (deliveries, oldest_delivery) = self.deliveries.waiting();
         let hooks = self.hooks.figures();

@@ -6,10 +6,7 @@ use usher_model::{
 };
 use usher_proto::{time::timestamp, v1};
 
-use crate::{
-    core::fleet::Fleet,
-    grpc::name,
-};
+use crate::{core::fleet::Fleet, grpc::name};
 
 /// Returns the time at which a meeting was created, milliseconds since 1970.
 pub(super) fn created_ms(record: &MeetingRecord) -> i64 {

@@ -13,11 +13,7 @@ use usher_proto::{
 
 use super::callbacks::{kind_on_wire, refusal};
 use crate::{
-    grpc::{
-        name,
-        page::PageRequest,
-        status::RpcRefusal,
-    },
+    grpc::{name, page::PageRequest, status::RpcRefusal},
     notifications::{
         rules::{delivery::target, ids::DeliveryId},
         tasks::deliveries::{DeliveryBook, DeliveryError, WaitingDelivery},
