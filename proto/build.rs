@@ -2,8 +2,6 @@
 
 use std::{env, fs, path::PathBuf};
 
-use prost::Message;
-
 const FILES: [&str; 10] = [
     "usher/v1/types.proto",
     "usher/v1/routing.proto",
@@ -19,10 +17,15 @@ const FILES: [&str; 10] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    println!("cargo::rerun-if-changed={}", root.join("usher").display());
-    let descriptors = protox::compile(FILES, [&root])?;
+    for files in ["usher", "google"] {
+        println!("cargo::rerun-if-changed={}", root.join(files).display());
+    }
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    let descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("usher_descriptors.bin"), descriptors.encode_to_vec())?;
+    // With the annotations of `google.api`, which the types of the descriptors have no fields for.
+    fs::write(out.join("usher_descriptors.bin"), compiler.encode_file_descriptor_set())?;
     // Messages first, then services over them: in the services a routing frame is the type that is
     // encoded once for all edges.
     tonic_prost_build::configure()

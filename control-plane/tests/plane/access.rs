@@ -68,8 +68,14 @@ async fn reflection_lists_every_service() {
 async fn reflection_describes_what_errors_carry() {
     let bench = Bench::with_servers(0).await;
     let mut client = ServerReflectionClient::new(bench.channel.clone());
-    for symbol in ["usher.v1.ServerService", "google.rpc.ErrorInfo", "google.rpc.BadRequest"] {
-        let ask = MessageRequest::FileContainingSymbol(symbol.into());
+    let symbols = ["usher.v1.ServerService", "google.rpc.ErrorInfo", "google.rpc.BadRequest"];
+    let symbols = symbols.map(|symbol| MessageRequest::FileContainingSymbol(symbol.into()));
+    // A reader of the services resolves the files that theirs import.
+    let files =
+        ["google/api/annotations.proto", "google/api/resource.proto", "google/protobuf/duration.proto"];
+    let files = files.map(|file| MessageRequest::FileByFilename(file.into()));
+    for ask in symbols.into_iter().chain(files) {
+        let symbol = format!("{ask:?}");
         let ask = ServerReflectionRequest { host: String::new(), message_request: Some(ask) };
         let answers = client.server_reflection_info(tokio_stream::iter([ask])).await.expect("answers");
         let answer = answers.into_inner().message().await.expect("reads").expect("is one");

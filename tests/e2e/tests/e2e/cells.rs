@@ -322,7 +322,10 @@ async fn x7_callbacks_events_and_callers_find_their_cell() -> Result<()> {
         wait::until("the callbacks to be stored in the cell of their tenant", || async {
             let waiting = fleet.cells[cell].admin(0).deliveries().await?;
             ensure!(waiting.len() > 1, "{waiting:?}");
-            ensure!(waiting.iter().all(|delivery| delivery.tenant == format!("tenants/{tenant}")), "{waiting:?}");
+            ensure!(
+                waiting.iter().all(|delivery| delivery.tenant == format!("tenants/{tenant}")),
+                "{waiting:?}"
+            );
             Ok(())
         })
         .await?;
