@@ -48,7 +48,7 @@ pub fn duration(duration: Duration) -> WireDuration {
 /// # Errors
 /// It is negative or out of range.
 pub fn parse_duration(wire: &WireDuration) -> Result<Duration, DurationError> {
-    let nanos = u32::try_from(wire.nanos.unsigned_abs()).unwrap_or(u32::MAX);
+    let nanos = wire.nanos.unsigned_abs();
     let mixed = wire.seconds != 0 && wire.nanos != 0 && (wire.seconds < 0) != (wire.nanos < 0);
     if nanos > 999_999_999 || wire.seconds.unsigned_abs() > LONGEST || mixed {
         return Err(DurationError::OutOfRange);
