@@ -190,7 +190,7 @@ impl<L: WatchedList> ListWatch<L> {
                     examined += 1;
                     if self.filter.admits(&entry) {
                         let shown = self.list.show(fleet, &entry);
-                        self.note(known, L::key(&entry), Some(&shown));
+                        Self::note(known, L::key(&entry), Some(&shown));
                         entries.push(shown);
                     }
                     latest = Some(entry);
@@ -222,7 +222,7 @@ impl<L: WatchedList> ListWatch<L> {
     }
 
     /// Notes that an entry is told, if entries are compared.
-    fn note(&self, known: &mut ToldEntries<L::Key>, key: &L::Key, shown: Option<&L::Shown>) {
+    fn note(known: &mut ToldEntries<L::Key>, key: &L::Key, shown: Option<&L::Shown>) {
         if L::SAMPLED {
             known.tell(key, shown.map(L::digest));
         }
@@ -252,7 +252,7 @@ impl<L: WatchedList> ListWatch<L> {
                 for key in chunk {
                     let entry = self.list.find(fleet, key).filter(|entry| self.filter.admits(entry));
                     let shown = entry.map(|entry| self.list.show(fleet, &entry));
-                    self.note(known, key, shown.as_ref());
+                    Self::note(known, key, shown.as_ref());
                     match shown {
                         Some(shown) => entries.push(shown),
                         None => removed.push(L::name(key)),
