@@ -10,6 +10,7 @@ pub mod change_log;
 pub(in crate::core) mod draft;
 pub mod drift;
 pub mod epoch;
+pub(crate) mod families;
 pub mod filter;
 pub mod fleet;
 pub mod health;

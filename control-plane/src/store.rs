@@ -1,7 +1,7 @@
 //! The stored half of Usher (design 3): two stores behind one port, with their keys and values.
 //!
-//! [`keys`] names the stored values, [`codec`] writes and reads them, [`committer`] gathers
-//! transactions. [`embedded`] keeps all data in this process, [`etcd`] in a cluster.
+//! `families` describes the stored values, [`keys`] names them, [`codec`] writes and reads them,
+//! [`committer`] gathers transactions. [`embedded`] keeps all data in this process, [`etcd`] in a cluster.
 
 use std::{path::Path, sync::Arc};
 
@@ -16,8 +16,12 @@ pub mod codec;
 pub mod committer;
 pub mod embedded;
 pub mod etcd;
+mod families;
+mod key_error;
+pub(crate) mod key_family;
 pub mod keys;
 pub mod replicas;
+mod value_error;
 
 /// The reason why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

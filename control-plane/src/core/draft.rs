@@ -69,7 +69,7 @@ impl<'a> PlanDraft<'a> {
         if let Some(server) = self.fleet.server(id)
             && server.admin() == AdminState::Cordoned
         {
-            self.write(FleetKey::Server(id.clone()), PlanWrite::Server(server.stored.value.clone()));
+            self.write(FleetKey::Server(id.clone()), PlanWrite::server(server.stored.value.clone()));
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> PlanDraft<'a> {
         self.guard_record(&namesake);
         self.guard_server(server);
         if let Some(server) = self.fleet.server(server) {
-            self.write(FleetKey::Server(server.id().clone()), PlanWrite::Server(server.stored.value.clone()));
+            self.write(FleetKey::Server(server.id().clone()), PlanWrite::server(server.stored.value.clone()));
         }
     }
 

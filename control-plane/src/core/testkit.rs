@@ -15,6 +15,7 @@ use usher_model::{
 };
 
 use super::{
+    families::with_families,
     fleet::Fleet,
     now::Now,
     placement::{PlacementRequest, TagWish, WhenFull},
@@ -80,35 +81,20 @@ impl TestStore {
     }
 }
 
-fn put(write: &PlanWrite, created: u64, modified: u64) -> FleetEvent {
-    fn stored<T: Clone>(value: &T, created: u64, modified: u64) -> Stored<T> {
-        Stored { value: value.clone(), created, modified }
-    }
-    match write {
-        PlanWrite::Server(server) => {
-            FleetEvent::Server(server.id.clone(), Some(stored(server, created, modified)))
+macro_rules! put_events {
+    ($($(#[$doc:meta])* $family:ident($key:ty) => $value:ty;)*) => {
+        fn put(write: &PlanWrite, created: u64, modified: u64) -> FleetEvent {
+            match write.clone() {
+                $(PlanWrite::$family(key, value) => {
+                    FleetEvent::$family(key, Some(Stored { value, created, modified }))
+                })*
+                PlanWrite::Delete(_) => unreachable!("deletions are told apart before"),
+            }
         }
-        PlanWrite::Health(id, record) => {
-            FleetEvent::Health(id.clone(), Some(stored(record, created, modified)))
-        }
-        PlanWrite::Sample(id, sample) => {
-            FleetEvent::Sample(id.clone(), Some(stored(sample, created, modified)))
-        }
-        PlanWrite::Tenant(tenant) => {
-            FleetEvent::Tenant(tenant.id.clone(), Some(stored(tenant, created, modified)))
-        }
-        PlanWrite::Record(key, record) => {
-            FleetEvent::Record(key.clone(), Some(stored(record, created, modified)))
-        }
-        PlanWrite::Zombie(key, zombie) => {
-            FleetEvent::Zombie(key.clone(), Some(stored(zombie, created, modified)))
-        }
-        PlanWrite::Voice(bridge, assignment) => {
-            FleetEvent::Voice(*bridge, Some(stored(assignment, created, modified)))
-        }
-        PlanWrite::Delete(_) => unreachable!("deletions are told apart before"),
-    }
+    };
 }
+
+with_families!(put_events);
 
 /// A store with one fleet that is always up to date, and a clock that moves only on request.
 pub(crate) struct FleetBench {
@@ -128,7 +114,7 @@ impl FleetBench {
         let mut bench = Self::new(policy);
         let mut plan = Plan::default();
         for id in ids {
-            plan.writes.push(PlanWrite::Server(server(id)));
+            plan.writes.push(PlanWrite::server(server(id)));
             plan.writes.push(PlanWrite::Health(sid(id), online(&bench.fleet)));
             plan.writes.push(PlanWrite::Sample(sid(id), sample(0, &[])));
         }

@@ -125,7 +125,7 @@ mod tests {
         assert!(!awaited.goes_on(&empty, now), "no name is remembered");
         assert!(awaited.add(names(&["a", "b"]), now) && !awaited.add(names(&["b"]), now));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` is not known again");
-        bench.write(PlanWrite::Server(testkit::server("b")));
+        bench.write(PlanWrite::server(testkit::server("b")));
         assert!(awaited.goes_on(&bench.fleet, now), "`b` was not asked");
         assert!(!awaited.goes_on(&bench.fleet, now + WITHIN));
         bench.write(PlanWrite::Sample(testkit::sid("b"), testkit::sample(1, &[])));
@@ -156,7 +156,7 @@ mod tests {
         bench.write(PlanWrite::Record(testkit::key("m"), record));
         assert!(awaited.goes_on(&bench.fleet, now));
         assert!(!awaited.goes_on(&bench.fleet, now + WITHIN), "the wait has ended");
-        bench.write(PlanWrite::Server(testkit::server("b")));
+        bench.write(PlanWrite::server(testkit::server("b")));
         assert!(!awaited.goes_on(&bench.fleet, now));
     }
 }

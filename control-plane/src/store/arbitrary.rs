@@ -237,10 +237,10 @@ fn zombie() -> impl Strategy<Value = Zombie> {
 /// Generates a write that sets a value.
 pub(crate) fn put() -> impl Strategy<Value = PlanWrite> {
     prop_oneof![
-        server().prop_map(PlanWrite::Server),
+        server().prop_map(PlanWrite::server),
         (server_id(), health()).prop_map(|(id, health)| PlanWrite::Health(id, health)),
         (server_id(), sample()).prop_map(|(id, sample)| PlanWrite::Sample(id, sample)),
-        tenant().prop_map(PlanWrite::Tenant),
+        tenant().prop_map(PlanWrite::tenant),
         (meeting_key(), record()).prop_map(|(key, record)| PlanWrite::Record(key, record)),
         (zombie_key(), zombie()).prop_map(|(key, zombie)| PlanWrite::Zombie(key, zombie)),
         (bridge(), meeting_key(), any::<i64>()).prop_map(|(bridge, meeting, used_at_ms)| PlanWrite::Voice(

@@ -5,10 +5,7 @@
 //! a value and puts them back when it writes that value again, so that an older writer never
 //! removes them (design 3). Nearly always there are none, and the memory is empty.
 
-mod fleet;
-mod meeting;
 mod unknown_fields;
-mod value_error;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,11 +19,13 @@ use usher_proto::store as pb;
 
 use self::unknown_fields::UnknownFields;
 pub(crate) use self::unknown_fields::fields as unknown_fields;
-pub use self::value_error::{UnreadableValue, ValueError};
-use super::keys;
+pub use super::value_error::{UnreadableValue, ValueError};
+use super::{key_family::KeyFamily, keys};
 use crate::{
     core::{
-        plan::{self, FleetEvent, FleetKey, Plan, Stored},
+        epoch::Epoch,
+        families::with_families,
+        plan::{self, FleetEvent, FleetKey, Plan, PlanWrite, Stored},
         seal::HistoryKey,
         unpolled::RememberedNames,
     },
@@ -67,19 +66,20 @@ impl StoreCodec {
             KeyChange::Put(entry) => self.put_event(entry),
             KeyChange::Delete { key: path } => {
                 self.unknown().forget(path);
-                Ok(known_key(path)?.map(|key| absent(&key)))
+                Ok(known_key(path)?.map(FleetEvent::deleted))
             }
         }
     }
 
     fn put_event(&self, entry: &StoreEntry) -> Result<Option<FleetEvent>, UnreadableValue> {
         let Some(key) = known_key(&entry.key)? else { return Ok(None) };
-        let event = read(&key, entry).map_err(|reason| UnreadableValue {
+        let known = known_fields(&key);
+        let event = read(key.clone(), entry).map_err(|reason| UnreadableValue {
             path: entry.key.clone(),
             reason,
-            absent: Some(Box::new(absent(&key))),
+            absent: Some(Box::new(FleetEvent::deleted(key))),
         })?;
-        self.unknown().remember(&entry.key, unknown_fields::fields(&entry.value, known_fields(&key)));
+        self.unknown().remember(&entry.key, unknown_fields::fields(&entry.value, known));
         Ok(Some(event))
     }
 
@@ -94,32 +94,9 @@ impl StoreCodec {
         StoreTxn { guards, writes }
     }
 
-    fn write(&self, write: &plan::PlanWrite, guards: &[TxnGuard]) -> TxnWrite {
-        let (key, mut value) = match write {
-            plan::PlanWrite::Server(server) => {
-                (FleetKey::Server(server.id.clone()), fleet::server_value(server).encode_to_vec())
-            }
-            plan::PlanWrite::Health(id, health) => {
-                (FleetKey::Health(id.clone()), fleet::health_value(health).encode_to_vec())
-            }
-            plan::PlanWrite::Sample(id, sample) => {
-                (FleetKey::Sample(id.clone()), fleet::sample_value(sample).encode_to_vec())
-            }
-            plan::PlanWrite::Tenant(tenant) => {
-                (FleetKey::Tenant(tenant.id.clone()), fleet::tenant_value(tenant).encode_to_vec())
-            }
-            plan::PlanWrite::Record(key, record) => {
-                (FleetKey::Record(key.clone()), meeting::record_value(record).encode_to_vec())
-            }
-            plan::PlanWrite::Zombie(key, zombie) => {
-                (FleetKey::Zombie(key.clone()), meeting::zombie_value(zombie).encode_to_vec())
-            }
-            plan::PlanWrite::Voice(bridge, assignment) => {
-                (FleetKey::Voice(*bridge), meeting::voice_value(assignment).encode_to_vec())
-            }
-            plan::PlanWrite::Delete(key) => return TxnWrite::Delete(keys::path(key)),
-        };
-        let path = keys::path(&key);
+    fn write(&self, write: &PlanWrite, guards: &[TxnGuard]) -> TxnWrite {
+        let path = keys::path(&write.key());
+        let Some(mut value) = encoded(write) else { return TxnWrite::Delete(path) };
         // A value that is created anew takes over no fields of an earlier value of the same key.
         let created = guards.iter().any(|guard| matches!(guard, TxnGuard::Absent(absent) if *absent == path));
         if !created {
@@ -141,67 +118,37 @@ fn known_key(path: &str) -> Result<Option<FleetKey>, UnreadableValue> {
     })
 }
 
-/// Returns the largest field number that this version knows for values of the key's family.
-fn known_fields(key: &FleetKey) -> u32 {
-    match key {
-        FleetKey::Health(_) => 7,
-        FleetKey::Server(_) => 9,
-        FleetKey::Sample(_) => 5,
-        FleetKey::Voice(_) => 3,
-        FleetKey::Zombie(_) => 5,
-        FleetKey::Tenant(_) => 15,
-        FleetKey::Record(_) => 12,
-    }
+macro_rules! family_values {
+    ($($(#[$doc:meta])* $family:ident($key:ty) => $value:ty;)*) => {
+        /// Returns the encoded value of a write; `None` for a deletion.
+        fn encoded(write: &PlanWrite) -> Option<Vec<u8>> {
+            match write {
+                $(PlanWrite::$family(_, value) => Some(value.to_message().encode_to_vec()),)*
+                PlanWrite::Delete(_) => None,
+            }
+        }
+
+        /// Returns the largest field number that this version knows for values of the key's family.
+        fn known_fields(key: &FleetKey) -> u32 {
+            match key {
+                $(FleetKey::$family(_) => <$value as KeyFamily>::KNOWN_FIELDS,)*
+            }
+        }
+
+        fn read(key: FleetKey, entry: &StoreEntry) -> Result<FleetEvent, ValueError> {
+            match key {
+                $(FleetKey::$family(key) => {
+                    let message = Message::decode(entry.value.clone())?;
+                    let value = <$value as KeyFamily>::from_message(&key, message)?;
+                    let (created, modified) = (entry.create_revision, entry.mod_revision);
+                    Ok(FleetEvent::$family(key, Some(Stored { value, created, modified })))
+                })*
+            }
+        }
+    };
 }
 
-fn absent(key: &FleetKey) -> FleetEvent {
-    match key.clone() {
-        FleetKey::Server(id) => FleetEvent::Server(id, None),
-        FleetKey::Health(id) => FleetEvent::Health(id, None),
-        FleetKey::Sample(id) => FleetEvent::Sample(id, None),
-        FleetKey::Tenant(id) => FleetEvent::Tenant(id, None),
-        FleetKey::Record(key) => FleetEvent::Record(key, None),
-        FleetKey::Zombie(key) => FleetEvent::Zombie(key, None),
-        FleetKey::Voice(bridge) => FleetEvent::Voice(bridge, None),
-    }
-}
-
-fn read(key: &FleetKey, entry: &StoreEntry) -> Result<FleetEvent, ValueError> {
-    fn stored<T>(value: T, entry: &StoreEntry) -> Stored<T> {
-        Stored { value, created: entry.create_revision, modified: entry.mod_revision }
-    }
-    let bytes = &*entry.value;
-    Ok(match key.clone() {
-        FleetKey::Server(id) => {
-            let server = fleet::server(id.clone(), pb::ServerValue::decode(bytes)?)?;
-            FleetEvent::Server(id, Some(stored(server, entry)))
-        }
-        FleetKey::Health(id) => {
-            let health = fleet::health(pb::HealthValue::decode(bytes)?);
-            FleetEvent::Health(id, Some(stored(health, entry)))
-        }
-        FleetKey::Sample(id) => {
-            let sample = fleet::sample(pb::SampleValue::decode(bytes)?)?;
-            FleetEvent::Sample(id, Some(stored(sample, entry)))
-        }
-        FleetKey::Tenant(id) => {
-            let tenant = fleet::tenant(id.clone(), pb::TenantValue::decode(bytes)?);
-            FleetEvent::Tenant(id, Some(stored(tenant, entry)))
-        }
-        FleetKey::Record(key) => {
-            let record = meeting::record(pb::RecordValue::decode(entry.value.clone())?)?;
-            FleetEvent::Record(key, Some(stored(record, entry)))
-        }
-        FleetKey::Zombie(key) => {
-            let zombie = meeting::zombie(pb::ZombieValue::decode(bytes)?)?;
-            FleetEvent::Zombie(key, Some(stored(zombie, entry)))
-        }
-        FleetKey::Voice(bridge) => {
-            let assignment = meeting::voice(pb::VoiceValue::decode(bytes)?)?;
-            FleetEvent::Voice(bridge, Some(stored(assignment, entry)))
-        }
-    })
-}
+with_families!(family_values);
 
 /// The value of [`keys::META`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +175,12 @@ pub fn read_meta(value: &[u8]) -> Result<StoreMeta, ValueError> {
     } else {
         Err(ValueError::Field("schema_version"))
     }
+}
+
+/// Returns the guard of a decision that was made in `epoch`: a store that was emptied or set back
+/// meanwhile refuses it (ADR 8).
+pub fn epoch_guard(epoch: Epoch) -> TxnGuard {
+    TxnGuard::Unchanged(keys::META.into(), epoch.begun)
 }
 
 /// Writes the value of [`keys::HISTORY_KEY`].

@@ -16,10 +16,10 @@ use usher_model::revision::FencingToken;
 use usher_runtime::tasks::TaskGroup;
 
 use self::queue::{BatchLimits, CommitQueue, HeldKeys};
-use super::{codec::StoreCodec, keys::META};
+use super::codec::{StoreCodec, epoch_guard};
 use crate::{
     core::{epoch::Epoch, plan::Plan},
-    ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict},
+    ports::{Store, StoreError, StoreTxn, TxnVerdict},
 };
 
 /// Largest number of batches under way at a time.
@@ -68,8 +68,7 @@ impl GroupCommitter {
     }
 
     /// Commits the writes of a plan; a leader's plan carries its fencing token. Every plan is valid
-    /// only in the epoch it was made in (ADR 8): a store that was emptied or set back meanwhile
-    /// refuses it.
+    /// only in the epoch it was made in (ADR 8).
     pub async fn commit_plan(
         &self,
         plan: &Plan,
@@ -77,7 +76,7 @@ impl GroupCommitter {
         epoch: Epoch,
     ) -> Result<TxnVerdict, StoreError> {
         let mut txn = self.codec.txn(plan, fence);
-        txn.guards.push(TxnGuard::Unchanged(META.into(), epoch.begun));
+        txn.guards.push(epoch_guard(epoch));
         self.commit(txn).await
     }
 }

@@ -3,14 +3,9 @@
 //! A meeting id may hold any character, so it is percent-encoded. Only the canonical form of a key
 //! is read, so that two different keys never name one value.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use usher_model::{
-    id::{IdError, MeetingId, ServerId, TenantId},
-    meeting::{MeetingKey, ZombieKey},
-    voice::VoiceBridge,
-};
-
-use crate::core::plan::FleetKey;
+pub use super::key_error::KeyError;
+use super::{key_error::KeyPartError, key_family::KeyFamily};
+use crate::core::{families::with_families, plan::FleetKey};
 
 /// Key of the schema version and the epoch.
 pub const META: &str = "meta";
@@ -29,61 +24,35 @@ pub const DELETIONS: &str = "deletions";
 /// (ADR 34).
 pub const RETIRED_FRESHNESS: &str = "fresh/";
 
-/// Prefix of the health counters.
-pub const HEALTH_COUNTERS: &str = "health/";
-
-/// Prefix of the samples.
-pub const SAMPLES: &str = "load/";
-
 /// Prefix of the candidates' keys; the oldest candidate leads.
 pub const ELECTION: &str = "election/";
 
-const SERVERS: &str = "servers";
-const HEALTH: &str = "health";
-const LOAD: &str = "load";
-const TENANTS: &str = "tenants";
-const MEETINGS: &str = "meetings";
-const ZOMBIES: &str = "zombies";
-const VOICE: &str = "voice";
+macro_rules! family_keys {
+    ($($(#[$doc:meta])* $family:ident($key:ty) => $value:ty;)*) => {
+        /// Returns the path of a value, relative to the store's prefix.
+        pub fn path(key: &FleetKey) -> String {
+            match key {
+                $(FleetKey::$family(key) => prefix_of::<$value>() + &<$value as KeyFamily>::path(key),)*
+            }
+        }
 
-/// The characters that a key holds unencoded.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-
-/// The reason why a key of a known family is unreadable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// The key has too few or too many parts.
-    #[error("key `{0}` has the wrong number of parts")]
-    Shape(String),
-    /// A part of the key is not an identifier.
-    #[error("key `{key}` is malformed")]
-    Id {
-        /// The complete key, without the store's prefix.
-        key: String,
-        /// The fault of the part.
-        #[source]
-        source: IdError,
-    },
-    /// The key is not in the form that this program writes.
-    #[error("key `{0}` is not in canonical form")]
-    Form(String),
+        /// Reads the parts of a key below the name of its family; `None` if the family is unknown.
+        fn parse_parts(family: &str, parts: &[&str]) -> Option<Result<FleetKey, KeyPartError>> {
+            match family {
+                $(<$value as KeyFamily>::NAME => {
+                    Some(<$value as KeyFamily>::parse(parts).map(FleetKey::$family))
+                })*
+                _ => None,
+            }
+        }
+    };
 }
 
-/// Returns the path of a value, relative to the store's prefix.
-pub fn path(key: &FleetKey) -> String {
-    match key {
-        FleetKey::Server(id) => format!("{SERVERS}/{id}"),
-        FleetKey::Health(id) => format!("{HEALTH}/{id}"),
-        FleetKey::Sample(id) => format!("{LOAD}/{id}"),
-        FleetKey::Tenant(id) => format!("{TENANTS}/{id}"),
-        FleetKey::Record(meeting) => format!("{MEETINGS}/{}", meeting_path(meeting)),
-        FleetKey::Zombie(zombie) => format!("{ZOMBIES}/{}/{}", meeting_path(&zombie.meeting), zombie.server),
-        FleetKey::Voice(bridge) => format!("{VOICE}/{bridge}"),
-    }
-}
+with_families!(family_keys);
 
-fn meeting_path(key: &MeetingKey) -> String {
-    format!("{}/{}", key.tenant, utf8_percent_encode(key.meeting.as_str(), ENCODED))
+/// Returns the prefix of the keys of a family.
+pub(crate) fn prefix_of<F: KeyFamily>() -> String {
+    format!("{}/", F::NAME)
 }
 
 /// Reads a key. Returns `None` for a key of a family that the fleet does not fold (the election,
@@ -94,35 +63,9 @@ fn meeting_path(key: &MeetingKey) -> String {
 pub fn parse(text: &str) -> Result<Option<FleetKey>, KeyError> {
     let Some((family, rest)) = text.split_once('/') else { return Ok(None) };
     let parts: Vec<&str> = rest.split('/').collect();
-    let malformed = |source| KeyError::Id { key: text.to_owned(), source };
-    let key = match (family, parts.as_slice()) {
-        (SERVERS, [id]) => FleetKey::Server(ServerId::parse(id).map_err(malformed)?),
-        (HEALTH, [id]) => FleetKey::Health(ServerId::parse(id).map_err(malformed)?),
-        (LOAD, [id]) => FleetKey::Sample(ServerId::parse(id).map_err(malformed)?),
-        (TENANTS, [id]) => FleetKey::Tenant(TenantId::parse(id).map_err(malformed)?),
-        (MEETINGS, [tenant, id]) => FleetKey::Record(meeting(text, tenant, id)?),
-        (ZOMBIES, [tenant, id, server]) => FleetKey::Zombie(ZombieKey {
-            meeting: meeting(text, tenant, id)?,
-            server: ServerId::parse(server).map_err(malformed)?,
-        }),
-        (VOICE, [number]) => {
-            FleetKey::Voice(VoiceBridge::parse(number).ok_or_else(|| KeyError::Form(text.to_owned()))?)
-        }
-        (SERVERS | HEALTH | LOAD | TENANTS | MEETINGS | ZOMBIES | VOICE, _) => {
-            return Err(KeyError::Shape(text.to_owned()));
-        }
-        _ => return Ok(None),
-    };
+    let Some(parsed) = parse_parts(family, &parts) else { return Ok(None) };
+    let key = parsed.map_err(|fault| fault.of(text))?;
     if path(&key) == text { Ok(Some(key)) } else { Err(KeyError::Form(text.to_owned())) }
-}
-
-fn meeting(text: &str, tenant: &str, id: &str) -> Result<MeetingKey, KeyError> {
-    let malformed = |source| KeyError::Id { key: text.to_owned(), source };
-    let decoded = percent_decode_str(id).decode_utf8().map_err(|_| KeyError::Form(text.to_owned()))?;
-    Ok(MeetingKey::new(
-        TenantId::parse(tenant).map_err(malformed)?,
-        MeetingId::parse(&decoded).map_err(malformed)?,
-    ))
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use usher_model::revision::{FencingToken, Revision};
+use usher_model::{
+    revision::{FencingToken, Revision},
+    server::{HealthRecord, ServerSample},
+};
 use usher_runtime::clock;
 
 use super::{fleet_handle::FleetHandle, leadership::Leadership};
@@ -110,10 +113,9 @@ impl TermObserver {
 
     /// Returns whether the fleet has applied every result of a poll.
     async fn shows_polls(&self) -> Result<bool, StoreError> {
-        let (health, samples) = tokio::try_join!(
-            self.store.newest_change(keys::HEALTH_COUNTERS),
-            self.store.newest_change(keys::SAMPLES)
-        )?;
+        let (counters, samples) = (keys::prefix_of::<HealthRecord>(), keys::prefix_of::<ServerSample>());
+        let (health, samples) =
+            tokio::try_join!(self.store.newest_change(&counters), self.store.newest_change(&samples))?;
         Ok(health.max(samples) <= self.fleet.revision().seq)
     }
 }

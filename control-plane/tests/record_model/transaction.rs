@@ -63,7 +63,7 @@ fn slot(key: &FleetKey) -> Option<Slot> {
 
 fn put(write: &PlanWrite) -> Option<Put> {
     match write {
-        PlanWrite::Server(written) => {
+        PlanWrite::Server(_, written) => {
             let admin = match written.admin {
                 AdminState::Enabled => Admin::Enabled,
                 AdminState::Cordoned => Admin::Cordoned,
@@ -85,7 +85,7 @@ fn put(write: &PlanWrite) -> Option<Put> {
             Slot::Server(_) => panic!("the model removes no server"),
         },
         PlanWrite::Sample(id, sample) => Some(Put::Sample(server(id), sample.meetings.is_empty())),
-        PlanWrite::Tenant(_) | PlanWrite::Voice(..) => None,
+        PlanWrite::Tenant(..) | PlanWrite::Voice(..) => None,
     }
 }
 

@@ -123,7 +123,7 @@ impl University {
             former_of: None,
             created_by: None,
         };
-        self.write(Plan { guards: Vec::new(), writes: vec![PlanWrite::Server(server)] }).await;
+        self.write(Plan { guards: Vec::new(), writes: vec![PlanWrite::server(server)] }).await;
         self.running.push(Vec::new());
     }
 
@@ -224,7 +224,7 @@ fn event(write: PlanWrite, revision: u64) -> FleetEvent {
         Some(Stored { value, created: revision, modified: revision })
     }
     match write {
-        PlanWrite::Server(server) => FleetEvent::Server(server.id.clone(), stored(server, revision)),
+        PlanWrite::Server(id, server) => FleetEvent::Server(id.clone(), stored(server, revision)),
         PlanWrite::Health(id, record) => FleetEvent::Health(id, stored(record, revision)),
         PlanWrite::Sample(id, sample) => FleetEvent::Sample(id, stored(sample, revision)),
         PlanWrite::Record(key, record) => FleetEvent::Record(key, stored(record, revision)),

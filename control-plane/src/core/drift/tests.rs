@@ -91,7 +91,7 @@ fn a_limit_of_users_is_enforced_by_figures_that_are_one_user_or_one_fiftieth_off
     let mut bench = bench(&[("m", 40), ("n", 160)]);
     let mut tenant = TenantRoute::new(usher_model::id::TenantId::default_tenant());
     tenant.policy.max_users = 500;
-    bench.write(PlanWrite::Tenant(tenant));
+    bench.write(PlanWrite::tenant(tenant));
     assert_eq!(judged(&bench, &crowds(9, &[("m", 44), ("n", 160)])), None);
     assert_eq!(judged(&bench, &crowds(9, &[("m", 45), ("n", 160)])), Some(SampleDifference::Limit));
 }
@@ -146,7 +146,7 @@ fn f9_a_sample_of_another_leader_or_of_an_earlier_entry_is_written_anew_once() {
     polled(&mut bench);
     assert_eq!(judged(&bench, &next(&bench)), None);
     let server = bench.fleet.server(&sid("a")).expect("stands").stored.value.clone();
-    bench.write(PlanWrite::Server(server));
+    bench.write(PlanWrite::server(server));
     assert_eq!(judged(&bench, &next(&bench)), Some(SampleDifference::Entry));
     polled(&mut bench);
     assert_eq!(judged(&bench, &next(&bench)), None);

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a5_entries_that_list_one_instance_are_one_server_for_as_long_as_they_do() {
         let mut bench = FleetBench::with_servers(Policy::default(), &["b", "c"]);
-        bench.write(PlanWrite::Server(server("a"))); // "a" is the younger entry, although its name sorts first
+        bench.write(PlanWrite::server(server("a"))); // "a" is the younger entry, although its name sorts first
         bench.online("a");
         listing(&mut bench, "b", &[("m", "i-1"), ("n", "i-2")]);
         assert_eq!(original(&bench, "a"), None);
@@ -101,7 +101,7 @@ mod tests {
         bench.unhealthy("a");
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
         let disabled = Server { admin: usher_model::server::AdminState::Disabled, ..server("a") };
-        bench.write(PlanWrite::Server(disabled));
+        bench.write(PlanWrite::server(disabled));
         assert_eq!(original(&bench, "b"), None);
     }
 
@@ -109,11 +109,11 @@ mod tests {
     fn one_address_is_one_server_without_any_meeting() {
         let mut bench = FleetBench::with_servers(Policy::default(), &["a", "b"]);
         let moved = Server { url: "http://A.example.org/bigbluebutton/api".into(), ..server("b") };
-        bench.write(PlanWrite::Server(moved));
+        bench.write(PlanWrite::server(moved));
         assert_eq!(original(&bench, "b").as_deref(), Some("a"));
-        bench.write(PlanWrite::Server(server("b")));
+        bench.write(PlanWrite::server(server("b")));
         assert_eq!(original(&bench, "b"), None);
-        bench.write(PlanWrite::Server(Server { url: server("a").url, ..server("b") }));
+        bench.write(PlanWrite::server(Server { url: server("a").url, ..server("b") }));
         bench.write(PlanWrite::Delete(FleetKey::Server(sid("a"))));
         assert_eq!(original(&bench, "b"), None);
     }

@@ -61,10 +61,10 @@ fn edges_hear_how_many_users_a_tenant_has_where_they_are_limited() {
         let id = TenantId::default_tenant();
         bench.fleet.routing().tenant(&id).map(|tenant| tenant.users)
     };
-    bench.write(PlanWrite::Tenant(limited(0)));
+    bench.write(PlanWrite::tenant(limited(0)));
     bench.write(PlanWrite::Sample(sid("a"), crowd(1, "m", 20)));
     assert_eq!(users(&bench), Some(0), "no edge needs the number without a limit");
-    bench.write(PlanWrite::Tenant(limited(100)));
+    bench.write(PlanWrite::tenant(limited(100)));
     bench.write(PlanWrite::Sample(sid("b"), crowd(1, "n", 3)));
     assert_eq!(users(&bench), Some(23));
     bench.offline("a");
@@ -94,7 +94,7 @@ fn a_host_is_owned_by_each_tenant_that_has_it() {
     let id = |name: &str| TenantId::parse(name).unwrap();
     let tenant = |name, hosts: &[&str]| {
         let hosts = hosts.iter().map(ToString::to_string).collect();
-        PlanWrite::Tenant(TenantRoute { hosts, ..TenantRoute::new(id(name)) })
+        PlanWrite::tenant(TenantRoute { hosts, ..TenantRoute::new(id(name)) })
     };
     let owner = |bench: &FleetBench, host: &str, except: &str| {
         bench.fleet.host_owner(host, &id(except)).map(ToString::to_string)
@@ -123,11 +123,11 @@ fn write() -> impl Strategy<Value = PlanWrite> {
     };
     prop_oneof![
         (server_id(), prop::sample::select(admin.to_vec()))
-            .prop_map(|(id, admin)| PlanWrite::Server(Server { admin, ..server(id) })),
+            .prop_map(|(id, admin)| PlanWrite::server(Server { admin, ..server(id) })),
         (server_id(), 0_u32..4, 0_u32..7).prop_map(|(id, r, e)| PlanWrite::Health(sid(id), health(r, e))),
         (server_id(), 0_u64..40, meeting())
             .prop_map(|(id, at, m)| PlanWrite::Sample(sid(id), crowd(at, m, at as u32 % 4))),
-        (0_u32..3).prop_map(|limit| PlanWrite::Tenant(limited(limit))),
+        (0_u32..3).prop_map(|limit| PlanWrite::tenant(limited(limit))),
         Just(PlanWrite::Delete(FleetKey::Tenant(TenantId::default_tenant()))),
         (meeting(), server_id(), 0_u8..3, 0_u8..2).prop_map(|(m, id, state, token)| PlanWrite::Record(
             key(m),
@@ -288,7 +288,7 @@ fn a_listed_meeting_counts_once_and_a_stuck_reservation_runs_out() {
 #[test]
 fn s5_a_new_or_reenabled_server_starts_slowly_after_its_first_good_poll() {
     let mut bench = FleetBench::new(Policy::default());
-    bench.write(PlanWrite::Server(server("a")));
+    bench.write(PlanWrite::server(server("a")));
     assert_eq!(bench.fleet.server(&sid("a")).unwrap().health(), Health::Unhealthy);
     bench.pass(Duration::from_secs(3));
     bench.online("a");
@@ -306,7 +306,7 @@ fn s5_a_new_or_reenabled_server_starts_slowly_after_its_first_good_poll() {
 #[test]
 fn h15_a_disabled_server_is_polled_as_long_as_it_has_zombies() {
     let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server("a") }));
     assert!(!bench.fleet.is_polled(&sid("a")));
     bench.write(PlanWrite::Zombie(
         zkey("m", "a"),

@@ -59,7 +59,7 @@ impl ServerOrder {
     /// Notes the server's entry that a step is about to write.
     pub fn plans(&mut self, plan: &Plan) {
         let written = plan.writes.iter().find_map(|write| match write {
-            PlanWrite::Server(server) if server.id == self.id => Some(server.clone()),
+            PlanWrite::Server(id, server) if *id == self.id => Some(server.clone()),
             _ => None,
         });
         self.written = written.or(self.written.take());

@@ -77,12 +77,12 @@ pub fn relocate(
         }
         (NewAddress::SameServer, _) => {
             let mut plan = draft.into_plan();
-            plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
+            plan.writes.push(PlanWrite::server(Server { admin, ..moved(server, wanted) }));
             return Ok(PlannedStep { plan, outcome: OperationProgress::Done });
         }
         (_, true) if server.admin() == AdminState::Enabled => {
             let mut plan = draft.into_plan();
-            plan.writes.push(PlanWrite::Server(Server {
+            plan.writes.push(PlanWrite::server(Server {
                 admin: AdminState::Cordoned,
                 ..server.stored.value.clone()
             }));
@@ -90,7 +90,7 @@ pub fn relocate(
         }
         (_, true) => {
             let mut plan = draft.into_plan();
-            plan.writes.push(PlanWrite::Server(Server { admin, ..moved(server, wanted) }));
+            plan.writes.push(PlanWrite::server(Server { admin, ..moved(server, wanted) }));
             plan.writes.push(PlanWrite::Delete(FleetKey::Health(wanted.id.clone())));
             plan.writes.push(PlanWrite::Delete(FleetKey::Sample(wanted.id.clone())));
             if admin == AdminState::Disabled {
@@ -123,10 +123,10 @@ fn leave_behind(
         let mut plan = draft.into_plan();
         plan.guard_seen::<Server>(FleetKey::Server(name.clone()), None);
         let old = &server.stored.value;
-        plan.writes.push(PlanWrite::Server(Server { admin: AdminState::Disabled, ..old.clone() }));
+        plan.writes.push(PlanWrite::server(Server { admin: AdminState::Disabled, ..old.clone() }));
         let former_of = Some(id.clone());
         let admin = AdminState::Disabled;
-        plan.writes.push(PlanWrite::Server(Server {
+        plan.writes.push(PlanWrite::server(Server {
             id: name,
             admin,
             former_of,

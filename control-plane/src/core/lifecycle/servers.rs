@@ -42,7 +42,7 @@ pub fn create_server(fleet: &Fleet, server: Server) -> Result<PlannedStep<()>, A
     // Health and samples of an earlier server of the same name are no evidence about this one.
     plan.writes.push(PlanWrite::Delete(FleetKey::Health(server.id.clone())));
     plan.writes.push(PlanWrite::Delete(FleetKey::Sample(server.id.clone())));
-    plan.writes.push(PlanWrite::Server(server));
+    plan.writes.push(PlanWrite::server(server));
     Ok(PlannedStep { plan, outcome: () })
 }
 
@@ -186,7 +186,7 @@ fn reset(server: &FleetServer, new: Server) -> Plan {
 
 fn written(server: &FleetServer, new: Server) -> Plan {
     let mut plan = guarded(server);
-    plan.writes.push(PlanWrite::Server(new));
+    plan.writes.push(PlanWrite::server(new));
     plan
 }
 

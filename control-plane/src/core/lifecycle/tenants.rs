@@ -118,7 +118,7 @@ pub fn delete_tenant(
 fn written(tenant: TenantRoute, old: Option<&Stored<TenantRoute>>) -> Plan {
     let mut plan = Plan::default();
     plan.guard_seen(FleetKey::Tenant(tenant.id.clone()), old);
-    plan.writes.push(PlanWrite::Tenant(tenant));
+    plan.writes.push(PlanWrite::tenant(tenant));
     plan
 }
 

@@ -222,7 +222,7 @@ fn s1_young_meetings_count_at_least_their_floor() {
 #[test]
 fn s4_weights_share_the_placements() {
     let mut bench = bench(2);
-    bench.write(PlanWrite::Server(Server { weight: 2.0, ..server("s01") }));
+    bench.write(PlanWrite::server(Server { weight: 2.0, ..server("s01") }));
     let placed = place_all(&mut bench, 300);
     let ratio = f64::from(placed[&sid("s01")]) / f64::from(placed[&sid("s00")]);
     assert!((1.9..=2.1).contains(&ratio), "{placed:?}");
@@ -340,7 +340,7 @@ fn e5_a_full_online_server_is_waited_for_before_an_unhealthy_one_is_used() {
 #[test]
 fn e5_a_preferred_tag_is_no_reason_for_an_unhealthy_server() {
     let mut bench = bench(2);
-    bench.write(PlanWrite::Server(Server { tags: vec!["eu".into()], ..server("s01") }));
+    bench.write(PlanWrite::server(Server { tags: vec!["eu".into()], ..server("s01") }));
     bench.unhealthy("s01");
     let wish = |tag: &str| choice(&bench, &PlacementRequest { tag: TagWish::parse(tag), ..to_place("m") });
     assert_eq!(wish("eu"), Ok("s00".into()));
@@ -378,7 +378,7 @@ fn e1_creates_whose_answers_were_lost_count_until_a_poll_has_shown() {
 #[test]
 fn tags_have_scalelites_meaning() {
     let mut bench = bench(2);
-    bench.write(PlanWrite::Server(Server { tags: vec!["eu".into(), "big".into()], ..server("s01") }));
+    bench.write(PlanWrite::server(Server { tags: vec!["eu".into(), "big".into()], ..server("s01") }));
     let wish = |tag: &str| choice(&bench, &PlacementRequest { tag: TagWish::parse(tag), ..to_place("m") });
     assert_eq!(wish(""), Ok("s00".into()), "no wish: servers without tags");
     assert_eq!(wish("!"), Ok("s00".into()));
@@ -395,12 +395,12 @@ fn a_tenants_tag_is_a_preference_or_a_fence() {
     let mut bench = bench(4);
     for (id, tags) in [("s01", &["eu"][..]), ("s02", &["eu", "gpu"]), ("s03", &["gpu"])] {
         let tags = tags.iter().map(ToString::to_string).collect();
-        bench.write(PlanWrite::Server(Server { tags, ..server(id) }));
+        bench.write(PlanWrite::server(Server { tags, ..server(id) }));
     }
     let mut chosen = |tenants: &str, meetings: &str| {
         let policy = TenantPolicy { server_tag: tenants.into(), ..TenantPolicy::default() };
         let tenant = TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) };
-        bench.write(PlanWrite::Tenant(tenant));
+        bench.write(PlanWrite::tenant(tenant));
         let all: std::collections::BTreeSet<_> = (0..40)
             .map(|n| {
                 choice(
@@ -429,7 +429,7 @@ fn a_tenant_has_no_more_meetings_than_it_may() {
     let mut bench = bench(2);
     let limited = |max_meetings| {
         let policy = TenantPolicy { max_meetings, ..TenantPolicy::default() };
-        PlanWrite::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) })
+        PlanWrite::tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) })
     };
     bench.write(limited(2));
     let step = place(&bench.fleet, &InflightPlacements::default(), &request("a"), bench.now).unwrap();
@@ -479,9 +479,9 @@ fn replicas_agree_on_every_tie() {
 fn disabled_and_cordoned_servers_take_no_meeting() {
     let mut bench = bench(2);
     let cordoned = Server { admin: AdminState::Cordoned, ..server("s00") };
-    assert!(bench.commit(&Plan { guards: vec![], writes: vec![PlanWrite::Server(cordoned)] }));
+    assert!(bench.commit(&Plan { guards: vec![], writes: vec![PlanWrite::server(cordoned)] }));
     bench.write(PlanWrite::Sample(sid("s01"), load(1000)));
     assert_eq!(choice(&bench, &to_place("m")), Ok("s01".into()));
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("s01") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server("s01") }));
     assert_eq!(choice(&bench, &to_place("m")), Err(NoServer::PoolEmpty));
 }

@@ -42,7 +42,7 @@ fn with_ranges(tenants: &[(&str, &str)]) -> FleetBench {
 
 fn set_range(bench: &mut FleetBench, tenant: &str, numbers: &str) {
     let policy = TenantPolicy { voice_bridges: Some(range(numbers)), ..TenantPolicy::default() };
-    bench.write(PlanWrite::Tenant(TenantRoute {
+    bench.write(PlanWrite::tenant(TenantRoute {
         policy,
         ..TenantRoute::new(TenantId::parse(tenant).unwrap())
     }));

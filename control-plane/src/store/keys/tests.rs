@@ -1,5 +1,10 @@
 use proptest::prelude::*;
 
+use usher_model::{
+    id::{MeetingId, ServerId, TenantId},
+    meeting::{MeetingKey, ZombieKey},
+};
+
 use super::*;
 use crate::store::arbitrary;
 

@@ -177,7 +177,7 @@ mod tests {
             unanswered: false,
         };
         let writes = vec![
-            PlanWrite::Server(server("a")),
+            PlanWrite::server(server("a")),
             PlanWrite::Health(sid("a"), health(9, 0)),
             PlanWrite::Record(key("m"), record.clone()),
         ];

@@ -56,7 +56,7 @@ fn f6_a_sample_is_fresh_while_its_leader_leads_and_no_failure_is_stored() {
     assert!(is_confirmed(&mut bench, Some(5)), "the last check succeeded, the server is unhealthy");
 
     let entry = bench.fleet.server(&sid("a")).expect("stands").stored.value.clone();
-    bench.write(PlanWrite::Server(entry.clone()));
+    bench.write(PlanWrite::server(entry.clone()));
     assert!(!is_confirmed(&mut bench, Some(5)), "the poll may have asked another server");
     let sample = crowd(20, bench.store.revision, 5);
     bench.write(PlanWrite::Sample(sid("a"), sample));
@@ -156,7 +156,7 @@ proptest! {
                 }
                 Step::Edit(at) => {
                     let entry = bench.fleet.server(&sid(ids[at])).expect("stands").stored.value.clone();
-                    bench.write(PlanWrite::Server(entry));
+                    bench.write(PlanWrite::server(entry));
                     last[at] = None;
                 }
                 Step::Create(at) => {

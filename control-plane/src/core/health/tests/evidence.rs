@@ -19,7 +19,7 @@ fn bench(tenants: &[&str]) -> FleetBench {
     for tenant in tenants {
         let secrets = vec![Secret::new("secret")];
         let id = TenantId::parse(tenant).unwrap();
-        bench.write(PlanWrite::Tenant(TenantRoute { secrets, ..TenantRoute::new(id) }));
+        bench.write(PlanWrite::tenant(TenantRoute { secrets, ..TenantRoute::new(id) }));
     }
     bench
 }

@@ -98,7 +98,7 @@ fn h10_servers_that_are_not_in_use_do_not_count() {
     let mut guard = MassFailureGuard::default();
     round(&mut bench, &names, 20, &mut guard);
     for name in &names[30..] {
-        bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server(name) }));
+        bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server(name) }));
     }
     assert!(most_fail(&bench.fleet, None), "20 of 30");
 }

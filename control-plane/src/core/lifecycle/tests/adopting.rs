@@ -82,12 +82,12 @@ fn a_list_from_before_the_end_of_a_meeting_does_not_bring_it_back() {
 fn a_disabled_server_gets_no_meeting_and_a_cordoned_one_is_not_disabled_meanwhile() {
     let mut bench = bench();
     let cordoned = Server { admin: AdminState::Cordoned, ..server("a") };
-    bench.write(PlanWrite::Server(cordoned));
+    bench.write(PlanWrite::server(cordoned));
     let seen = bench.fleet.server(&sid("a")).unwrap().clone();
     let disable = crate::core::lifecycle::drained(&seen);
     assert_eq!(adopted(&mut bench, &key("m"), foreign("m-7")), AdoptionOutcome::Adopted);
     assert!(!bench.commit(&disable), "the plan was decided without this meeting");
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server("a") }));
     assert_eq!(adopted(&mut bench, &key("other"), foreign("m-7")), AdoptionOutcome::NotRunning);
 }
 

@@ -50,7 +50,7 @@ fn a_breakout_room_goes_to_its_parents_server_against_every_placement_rule() {
     for admin in [AdminState::Enabled, AdminState::Cordoned] {
         for unhealthy in [false, true] {
             let mut bench = with_parent();
-            bench.write(PlanWrite::Server(Server { admin, tags: vec!["other".into()], ..server("a") }));
+            bench.write(PlanWrite::server(Server { admin, tags: vec!["other".into()], ..server("a") }));
             if unhealthy {
                 bench.unhealthy("a");
             }
@@ -87,7 +87,7 @@ fn a_breakout_room_needs_a_running_parent_of_the_same_tenant() {
     write_parent(&mut bench, "gone");
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoomServer::NoParent));
     write_parent(&mut bench, "a");
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server("a") }));
     assert_eq!(put_room(&mut bench, &room("t")), Err(NoRoomServer::NoParent));
     assert_eq!(record(&bench), None);
 }
@@ -186,7 +186,7 @@ fn a_breakout_room_counts_neither_as_a_meeting_nor_as_load_and_gets_no_number() 
     let policy = TenantPolicy { max_meetings: 1, ..TenantPolicy::default() };
     let range = usher_model::voice::VoiceRange::new(10_000, 10_009).unwrap();
     let policy = TenantPolicy { voice_bridges: Some(range), ..policy };
-    bench.write(PlanWrite::Tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) }));
+    bench.write(PlanWrite::tenant(TenantRoute { policy, ..TenantRoute::new(TenantId::default_tenant()) }));
     let before = bench.fleet.server(&sid("a")).unwrap().effective_load();
     put_room(&mut bench, &room("t1")).unwrap();
     let fleet = &bench.fleet;

@@ -22,7 +22,7 @@ fn i7_a_choice_does_not_outlive_its_servers_health_or_admin_state() {
             bench.unhealthy(record.server.as_str());
         } else {
             let admin = AdminState::Cordoned;
-            bench.write(PlanWrite::Server(Server { admin, ..server(record.server.as_str()) }));
+            bench.write(PlanWrite::server(Server { admin, ..server(record.server.as_str()) }));
         }
         assert!(!bench.commit(&step.plan));
     }

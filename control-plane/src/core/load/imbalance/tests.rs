@@ -30,7 +30,7 @@ fn f10_imbalance_is_the_largest_load_per_weight_over_the_mean() {
     }
     assert_eq!(imbalance(&bench.fleet), 2.0);
     let heavy = usher_model::server::Server { weight: 3.0, ..server("a") };
-    bench.write(PlanWrite::Server(heavy));
+    bench.write(PlanWrite::server(heavy));
     assert_eq!(imbalance(&bench.fleet), 1.0, "a bigger server carries more");
     bench.offline("b");
     run(&mut bench, "b", &[900]);

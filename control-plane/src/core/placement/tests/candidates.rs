@@ -62,7 +62,7 @@ fn fleet_of(servers: &[RandomServer], most: u32) -> FleetBench {
         let id = format!("s{number:02}");
         let tags = if random.tagged { vec!["gpu".to_owned()] } else { Vec::new() };
         let stored = Server { weight: random.weight, admin: random.admin, tags, ..server(&id) };
-        bench.write(PlanWrite::Server(stored));
+        bench.write(PlanWrite::server(stored));
         // A server that was offline first starts slowly.
         bench.write(PlanWrite::Health(sid(&id), health(0, 99)));
         let recover = if random.errors == 0 { 99 } else { 0 };

@@ -230,7 +230,7 @@ mod tests {
         // had adopted it, although a client has the meeting.
         bench.write(PlanWrite::Record(key("m"), record("a", 4, "")));
         for state in [AdminState::Disabled, AdminState::Enabled] {
-            bench.write(PlanWrite::Server(Server { admin: state, ..server("b") }));
+            bench.write(PlanWrite::server(Server { admin: state, ..server("b") }));
             bench.write(PlanWrite::Delete(FleetKey::Sample(sid("b"))));
         }
         polled(&mut bench, "b", "i-5");

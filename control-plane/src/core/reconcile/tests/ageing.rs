@@ -13,7 +13,7 @@ fn entries_too_old_or_without_a_server_are_swept_away() {
     assert!(bench.commit(&work.abandoned[0]));
     assert_eq!(zombie(&bench), None);
     write_record(&mut bench, "a", Some("m-1"));
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Disabled, ..server("a") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Disabled, ..server("a") }));
     for plan in sweep(&bench.fleet, MissingServer::Removed, bench.now).plans {
         assert!(bench.commit(&plan));
     }

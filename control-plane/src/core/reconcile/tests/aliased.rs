@@ -133,7 +133,7 @@ fn i2_an_end_that_is_about_to_be_sent_yields_to_a_record_that_names_its_instance
 fn s6_a_cordoned_second_entry_is_empty_although_it_lists_the_meetings_of_the_first() {
     let mut bench = bench();
     write_record(&mut bench, "b", Some("m-7"));
-    bench.write(PlanWrite::Server(Server { admin: AdminState::Cordoned, ..server("a") }));
+    bench.write(PlanWrite::server(Server { admin: AdminState::Cordoned, ..server("a") }));
     let seen = sample(bench.store.revision, &[("m", "m-7")]);
     bench.write(PlanWrite::Sample(sid("a"), seen));
     assert_eq!(sweep(&bench.fleet, MissingServer::Removed, bench.now).drained, [sid("a")]);

@@ -20,7 +20,7 @@ fn bench() -> FleetBench {
     let mut bench =
         FleetBench::with_servers(Policy::new(&usher_model::settings::Settings::default()), &["a", "b"]);
     for id in ["default", "school"] {
-        bench.write(PlanWrite::Tenant(TenantRoute::new(tenant(id))));
+        bench.write(PlanWrite::tenant(TenantRoute::new(tenant(id))));
     }
     bench.write(PlanWrite::Record(key("room"), record("a", "i-1")));
     bench

@@ -3,7 +3,8 @@
 use prost::DecodeError;
 use usher_model::id::IdError;
 
-use crate::{core::plan::FleetEvent, store::keys::KeyError};
+use super::key_error::KeyError;
+use crate::core::plan::FleetEvent;
 
 /// The reason why stored bytes are not a value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
