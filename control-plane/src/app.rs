@@ -100,7 +100,7 @@ impl RunningControlPlane {
         };
         let replicas = ReplicaDirectory::new(own);
         let announcer = ReplicaAnnouncer::new(
-            engine.dependencies.store.clone(),
+            (engine.dependencies.store.clone(), engine.epoch_writer.clone()),
             engine.feed.clone(),
             leadership,
             replicas.clone(),

@@ -19,6 +19,7 @@ use crate::{
     tasks::{
         admin::FleetAdmin,
         change_feed::ChangeFeed,
+        epoch_writer::EpochWriter,
         fleet_handle::FleetHandle,
         follower::FleetFollower,
         leader::LeaderTask,
@@ -64,6 +65,8 @@ pub struct Engine {
     pub fleet: FleetHandle,
     /// The changes of the store, for tasks that follow a prefix.
     pub feed: ChangeFeed,
+    /// Commits the writes that are no plans of the fleet.
+    pub epoch_writer: EpochWriter,
     /// Places, confirms and abandons meetings.
     pub placer: MeetingPlacer,
     /// Looks up ids that an edge does not know.
@@ -95,6 +98,7 @@ impl Engine {
         let committer = GroupCommitter::spawn(store.clone(), codec.clone(), tasks);
         let fleet = FleetHandle::new(Policy::new(settings));
         let feed = ChangeFeed::default();
+        let epoch_writer = EpochWriter::new(store.clone(), fleet.clone());
         let revisions = RevisionReader::new(store.clone(), tasks.clone(), settings.store.timeout);
         let leadership = Leadership::default();
         let writer = PlanWriter::new(
@@ -160,7 +164,7 @@ impl Engine {
             interval,
         );
         let poll_requests = PollRequests::new(
-            store.clone(),
+            (store.clone(), epoch_writer.clone()),
             (fleet.clone(), feed.clone()),
             leadership.clone(),
             pollers.clone(),
@@ -192,6 +196,7 @@ impl Engine {
             dependencies,
             fleet,
             feed,
+            epoch_writer,
             placer,
             resolver,
             admin,

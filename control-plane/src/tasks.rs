@@ -4,6 +4,7 @@ pub mod admin;
 pub mod backoff;
 pub mod change_feed;
 pub mod edges;
+pub mod epoch_writer;
 pub mod fleet_handle;
 pub mod follower;
 pub mod gauges;

@@ -38,13 +38,18 @@ impl Notifications {
         (delivery_metrics, hook_metrics): (DeliveryMetrics, HookMetrics),
         tasks: &TaskGroup,
     ) -> Self {
-        let Engine { fleet, feed, leadership, .. } = engine.clone();
+        let Engine { fleet, feed, epoch_writer, leadership, .. } = engine.clone();
         let EngineDependencies { store, wall, .. } = engine.dependencies.clone();
-        let callback_keys = CallbackKeys::new(store.clone(), fleet.clone());
+        let callback_keys = CallbackKeys::new((store.clone(), epoch_writer.clone()), fleet.clone());
         let figures = (delivery_metrics, engine.alarms.clone());
-        let deliveries = DeliveryBook::new(store.clone(), wall.clone(), &settings.callbacks, figures);
+        let deliveries = DeliveryBook::new(
+            (store.clone(), epoch_writer.clone()),
+            wall.clone(),
+            &settings.callbacks,
+            figures,
+        );
         let hooks = WebhookRegistry::new(
-            store,
+            (store, epoch_writer),
             fleet.clone(),
             deliveries.clone(),
             callback_keys.clone(),

@@ -15,6 +15,7 @@ use usher_runtime::{clock, tasks::TaskGroup};
 
 use super::{
     change_feed::ChangeFeed,
+    epoch_writer::EpochWriter,
     fleet_handle::FleetHandle,
     leadership::Leadership,
     poller::RunningPollers,
@@ -42,6 +43,7 @@ pub enum PollRequestError {
 #[derive(Clone)]
 pub struct PollRequests {
     store: Arc<dyn Store>,
+    writer: EpochWriter,
     fleet: FleetHandle,
     feed: ChangeFeed,
     leadership: Leadership,
@@ -52,13 +54,13 @@ pub struct PollRequests {
 impl PollRequests {
     /// Returns requests through `store` that `pollers` answers while this replica leads.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, writer): (Arc<dyn Store>, EpochWriter),
         (fleet, feed): (FleetHandle, ChangeFeed),
         leadership: Leadership,
         pollers: RunningPollers,
         tasks: TaskGroup,
     ) -> Self {
-        Self { store, fleet, feed, leadership, pollers, tasks }
+        Self { store, writer, fleet, feed, leadership, pollers, tasks }
     }
 
     /// Requests a poll of a server from the leader, and returns when `fleet` shows the result.
@@ -79,7 +81,7 @@ impl PollRequests {
             writes: vec![TxnWrite::Put(key.clone(), Bytes::from_static(b"1"))],
         };
         let epoch = self.fleet.revision().epoch;
-        self.store.commit(vec![ask]).await?; // always committed: the transaction has no guards
+        self.writer.commit_one(ask).await?; // never refused: the transaction has no guards of its own
         let mut request = PrefixFollower::new(&self.feed, Arc::clone(&self.store), &key);
         loop {
             let answered_at = match request.next().await {
@@ -142,7 +144,7 @@ impl PollRequests {
             let Some(token) = asks.leadership.token(clock::now()) else { return };
             let guards = vec![TxnGuard::Unchanged(key.clone(), revision), TxnGuard::Fence(token)];
             let answered = StoreTxn { guards, writes: vec![TxnWrite::Delete(key)] };
-            if let Err(error) = asks.store.commit(vec![answered]).await {
+            if let Err(error) = asks.writer.commit_one(answered).await {
                 warn!(%error, "poll request not deleted, its poll is repeated");
             }
         });

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use usher_model::{revision::FencingToken, settings::StoreSettings};
 use usher_runtime::clock;
 
-use super::{fleet_handle::FleetHandle, leadership::Leadership};
+use super::{epoch_writer::EpochWriter, fleet_handle::FleetHandle, leadership::Leadership};
 use crate::{
     core::upkeep::{HistoryHorizon, ShrinkWatch, StoreSpace},
     ops::{
@@ -126,8 +126,9 @@ impl StoreUpkeep {
         if self.tidied.as_ref() == Some(&token) || !self.fleet.complete() {
             return;
         }
+        let writer = EpochWriter::new(Arc::clone(&self.store), self.fleet.clone());
         loop {
-            match retired_keys::remove_some(self.store.as_ref(), token.clone()).await {
+            match retired_keys::remove_some(self.store.as_ref(), &writer, token.clone()).await {
                 Ok(true) => break self.tidied = Some(token),
                 Ok(false) if self.leadership.token(clock::now()).as_ref() == Some(&token) => {}
                 Ok(false) => break,

@@ -197,6 +197,29 @@ fn inner_layers_do_not_name_outer_ones() {
     assert!(broken.is_empty(), "inner layers that name outer ones:\n{}", broken.join("\n"));
 }
 
+/// The files of the control plane that commit to the store: the two writers, the keeper of the epoch, and the
+/// store that only counts (ADR 41).
+const COMMITTING: &[&str] = &[
+    "control-plane/src/store/committer.rs",
+    "control-plane/src/tasks/epoch_writer.rs",
+    "control-plane/src/tasks/follower/epoch.rs",
+    "control-plane/src/tasks/follower/witnesses.rs",
+    "control-plane/src/tasks/watched_store.rs",
+];
+
+#[test]
+fn the_store_is_written_by_its_two_writers() {
+    let mut committing = Vec::new();
+    for source in sources(&["control-plane/src"]) {
+        let code: String = source.product_lines().flat_map(|(_, line)| line.split_whitespace()).collect();
+        if code.contains("store.commit(") {
+            committing.push(source.path);
+        }
+    }
+    committing.sort();
+    assert_eq!(committing, COMMITTING);
+}
+
 /// Generated protobuf types stop where requests to the control plane are made: everything behind
 /// that uses domain types, so that a change of the wire contract changes one folder.
 #[test]

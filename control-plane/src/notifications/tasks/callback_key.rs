@@ -17,7 +17,7 @@ use usher_runtime::clock;
 use crate::{
     notifications::store::deliveries::{KEY, decode_key, encode_key},
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnWrite},
-    tasks::{backoff::Backoff, fleet_handle::FleetHandle},
+    tasks::{backoff::Backoff, epoch_writer::EpochWriter, fleet_handle::FleetHandle},
 };
 
 /// Interval at which the store is checked for the key without a sign of a loss.
@@ -27,6 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct CallbackKeys {
     store: Arc<dyn Store>,
+    writer: EpochWriter,
     fleet: FleetHandle,
     current: Arc<watch::Sender<Option<Secret>>>,
 }
@@ -34,8 +35,8 @@ pub struct CallbackKeys {
 impl CallbackKeys {
     /// Returns a keeper of the key in `store`. It checks the store at an interval and in every
     /// epoch of `fleet`.
-    pub fn new(store: Arc<dyn Store>, fleet: FleetHandle) -> Self {
-        Self { store, fleet, current: Arc::new(watch::Sender::new(None)) }
+    pub fn new((store, writer): (Arc<dyn Store>, EpochWriter), fleet: FleetHandle) -> Self {
+        Self { store, writer, fleet, current: Arc::new(watch::Sender::new(None)) }
     }
 
     /// Returns the key, and waits for the store if necessary; `None` if the key is unknown by
@@ -102,9 +103,8 @@ impl CallbackKeys {
             let key = key.unwrap_or_else(|| CallbackKey::encode(rand::random()));
             let guards = vec![TxnGuard::Absent(KEY.into())];
             // The first writer wins; the next reading returns its key.
-            self.store
-                .commit(vec![StoreTxn { guards, writes: vec![TxnWrite::Put(KEY.into(), encode_key(&key))] }])
-                .await?;
+            let writes = vec![TxnWrite::Put(KEY.into(), encode_key(&key))];
+            self.writer.commit_one(StoreTxn { guards, writes }).await?;
         }
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     },
     ops::alarms::{Alarm, RaisedAlarms},
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
+    tasks::epoch_writer::EpochWriter,
 };
 
 /// Bytes of events that are written at once; etcd takes 1.5 MiB.
@@ -69,6 +70,7 @@ pub enum DeliveryError {
 #[derive(Clone)]
 pub struct DeliveryBook {
     store: Arc<dyn Store>,
+    writer: EpochWriter,
     book: DeliveryIndex,
     wall: WallClock,
     max_waiting: u64,
@@ -83,13 +85,14 @@ pub struct DeliveryBook {
 impl DeliveryBook {
     /// Returns a book that keeps deliveries in `store`.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, writer): (Arc<dyn Store>, EpochWriter),
         wall: WallClock,
         settings: &CallbackSettings,
         (metrics, alarms): (DeliveryMetrics, RaisedAlarms),
     ) -> Self {
         Self {
             store,
+            writer,
             book: DeliveryIndex::default(),
             wall,
             max_waiting: settings.max_waiting,
@@ -126,7 +129,7 @@ impl DeliveryBook {
         for _ in 0..TRIES {
             let guards = vec![TxnGuard::Absent(key.clone())];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Put(key.clone(), value.clone())] };
-            if let TxnVerdict::Committed(_) = self.commit(txn).await? {
+            if let TxnVerdict::Committed(_) = self.writer.commit_fact(txn).await? {
                 self.metrics.accepted(delivery.kind);
                 return Ok(());
             }
@@ -166,7 +169,7 @@ impl DeliveryBook {
                 let guards = vec![TxnGuard::Unchanged(key.clone(), event.modified)];
                 StoreTxn { guards, writes: vec![TxnWrite::Delete(key)] }
             };
-            let verdicts = self.store.commit(some.iter().map(txn).collect()).await?;
+            let verdicts = self.writer.commit(some.iter().map(txn).collect()).await?;
             let pairs = some.iter().zip(verdicts);
             for ((tenant, event), _) in
                 pairs.filter(|(_, verdict)| matches!(verdict, TxnVerdict::Committed(_)))
@@ -204,7 +207,7 @@ impl DeliveryBook {
         standing.said_again = standing.said_again.saturating_add(1);
         let write = TxnWrite::Put(key.to_owned(), encode(&standing, Some(&entry.value)));
         let guards = vec![TxnGuard::Unchanged(key.to_owned(), entry.mod_revision)];
-        let verdict = self.commit(StoreTxn { guards, writes: vec![write] }).await?;
+        let verdict = self.writer.commit_fact(StoreTxn { guards, writes: vec![write] }).await?;
         Ok(matches!(verdict, TxnVerdict::Committed(_)))
     }
 
@@ -233,7 +236,7 @@ impl DeliveryBook {
             }
             if size + value.len() > EVENTS_AT_ONCE {
                 self.displace(&space[begun..]).await?;
-                self.store.commit(std::mem::take(&mut txns)).await?;
+                self.writer.commit_facts(std::mem::take(&mut txns)).await?;
                 (size, begun) = (0, space.len());
             }
             size += value.len();
@@ -248,7 +251,7 @@ impl DeliveryBook {
         }
         if !txns.is_empty() {
             self.displace(&space[begun..]).await?;
-            self.store.commit(txns).await?;
+            self.writer.commit_facts(txns).await?;
         }
         Ok((accepted, turned_away))
     }
@@ -327,16 +330,9 @@ impl DeliveryBook {
 
     async fn change(&self, id: &DeliveryId, modified: u64, write: TxnWrite) -> Result<(), DeliveryError> {
         let guards = vec![TxnGuard::Unchanged(path(id), modified)];
-        match self.commit(StoreTxn { guards, writes: vec![write] }).await? {
+        match self.writer.commit_one(StoreTxn { guards, writes: vec![write] }).await? {
             TxnVerdict::Committed(_) => Ok(()),
             TxnVerdict::Refused(_) => Err(DeliveryError::Changed),
         }
-    }
-
-    /// The transaction is committed alone, because one callback may be as large as a whole batch of
-    /// records.
-    async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
-        let verdicts = self.store.commit(vec![txn]).await?;
-        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store returned no verdict".into()))
     }
 }

@@ -37,7 +37,7 @@ use crate::{
     },
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::keys,
-    tasks::{fleet_handle::FleetHandle, own_targets::OwnTargets},
+    tasks::{epoch_writer::EpochWriter, fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
 
 /// Number of attempts of a registration against concurrent writes.
@@ -84,6 +84,7 @@ pub enum WebhookError {
 #[derive(Clone)]
 pub struct WebhookRegistry {
     store: Arc<dyn Store>,
+    writer: EpochWriter,
     fleet: FleetHandle,
     book: HookIndex,
     deliveries: DeliveryBook,
@@ -112,7 +113,7 @@ impl WebhookRegistry {
     /// Returns the registry of the hooks in `store`. Events wait in `deliveries`, and `keys` seals the addresses
     /// that servers get.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, writer): (Arc<dyn Store>, EpochWriter),
         fleet: FleetHandle,
         deliveries: DeliveryBook,
         keys: CallbackKeys,
@@ -127,6 +128,7 @@ impl WebhookRegistry {
         let (book, lacking) = (HookIndex::default(), Arc::new(watch::Sender::new(None)));
         Self {
             store,
+            writer,
             fleet,
             book,
             deliveries,
@@ -182,7 +184,7 @@ impl WebhookRegistry {
             let ask = WantedHooks::of([&new]);
             // Read before the write, because afterwards the index may contain the new hook itself.
             let covered = self.book.wish(|_| true).covers(ask);
-            match self.commit(txn).await? {
+            match self.writer.commit_one(txn).await? {
                 TxnVerdict::Committed(_) => {
                     info!(%tenant, hook = %id, "webhook registered");
                     if !covered {
@@ -226,7 +228,7 @@ impl WebhookRegistry {
             let entry = listing.entries.iter().find(|entry| entry.key == at).ok_or(WebhookError::NotFound)?;
             let guards = vec![TxnGuard::Unchanged(at.clone(), entry.mod_revision)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(at.clone())] };
-            if let TxnVerdict::Committed(revision) = self.commit(txn).await? {
+            if let TxnVerdict::Committed(revision) = self.writer.commit_one(txn).await? {
                 info!(%tenant, hook = %id, "webhook deleted");
                 self.deliveries.delete_hook((tenant.clone(), id.clone()), revision);
                 return Ok(());
@@ -246,7 +248,7 @@ impl WebhookRegistry {
             let gone = TxnGuard::Absent(keys::path(&FleetKey::Tenant(tenant.clone())));
             let guards = vec![gone, TxnGuard::Unchanged(entry.key.clone(), entry.mod_revision)];
             let txn = StoreTxn { guards, writes: vec![TxnWrite::Delete(entry.key)] };
-            if let TxnVerdict::Committed(revision) = self.commit(txn).await? {
+            if let TxnVerdict::Committed(revision) = self.writer.commit_one(txn).await? {
                 self.deliveries.delete_hook((tenant.clone(), id), revision);
             }
         }
@@ -260,10 +262,5 @@ impl WebhookRegistry {
         if self.fleet.reach(wanted, Duration::from_millis(500)).await.is_err() {
             debug!(revision, "fleet behind the store");
         }
-    }
-
-    async fn commit(&self, txn: StoreTxn) -> Result<TxnVerdict, StoreError> {
-        let verdicts = self.store.commit(vec![txn]).await?;
-        verdicts.first().copied().ok_or_else(|| StoreError::Unknown("the store returned no verdict".into()))
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     },
     ports::{KeyChange, Store, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::{
-        codec::{awaited, history_key, read_awaited, read_history_key},
-        keys::{AWAITED, HISTORY_KEY, META},
+        codec::{awaited, epoch_guard, history_key, read_awaited, read_history_key},
+        keys::{AWAITED, HISTORY_KEY},
     },
     tasks::fleet_handle::FleetHandle,
 };
@@ -117,8 +117,7 @@ async fn ensure_key(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()
             return Ok(());
         }
         let key = fleet.history_key().unwrap_or_else(|| HistoryKey::new(rand::random()));
-        let guards =
-            vec![TxnGuard::Absent(HISTORY_KEY.into()), TxnGuard::Unchanged(META.into(), epoch.begun)];
+        let guards = vec![TxnGuard::Absent(HISTORY_KEY.into()), epoch_guard(epoch)];
         let writes = vec![TxnWrite::Put(HISTORY_KEY.into(), history_key(&key))];
         // The first writer wins; the next reading returns its key. A new epoch ensures its key
         // again.
@@ -134,7 +133,7 @@ async fn close(store: &dyn Store, fleet: &FleetHandle) -> anyhow::Result<()> {
     let epoch = fleet.read(Fleet::epoch);
     let listing = store.read_prefix(AWAITED).await.context("read the awaited servers")?;
     if listing.entries.iter().any(|entry| entry.key == AWAITED) {
-        let guards = vec![TxnGuard::Unchanged(META.into(), epoch.begun)];
+        let guards = vec![epoch_guard(epoch)];
         let writes = vec![TxnWrite::Delete(AWAITED.into())];
         store.commit(vec![StoreTxn { guards, writes }]).await.context("delete the awaited servers")?;
     }
@@ -175,7 +174,7 @@ async fn put(
     seen: TxnGuard,
     names: &RememberedNames,
 ) -> anyhow::Result<bool> {
-    let guards = vec![seen, TxnGuard::Unchanged(META.into(), epoch.begun)];
+    let guards = vec![seen, epoch_guard(epoch)];
     let writes = vec![TxnWrite::Put(AWAITED.into(), awaited(epoch.number, names))];
     let verdicts =
         store.commit(vec![StoreTxn { guards, writes }]).await.context("write the awaited servers")?;

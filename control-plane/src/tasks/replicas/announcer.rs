@@ -21,6 +21,7 @@ use crate::{
     },
     tasks::{
         change_feed::ChangeFeed,
+        epoch_writer::EpochWriter,
         leadership::Leadership,
         prefix_follower::{PrefixFollower, PrefixUpdate},
     },
@@ -39,6 +40,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// The task that keeps the directory.
 pub struct ReplicaAnnouncer {
     store: Arc<dyn Store>,
+    writer: EpochWriter,
     feed: ChangeFeed,
     leadership: Leadership,
     directory: ReplicaDirectory,
@@ -50,13 +52,13 @@ pub struct ReplicaAnnouncer {
 impl ReplicaAnnouncer {
     /// Returns the task of a directory.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, writer): (Arc<dyn Store>, EpochWriter),
         feed: ChangeFeed,
         leadership: Leadership,
         directory: ReplicaDirectory,
     ) -> Self {
         let (schedule, stored) = (StatementSchedule::default(), BTreeMap::new());
-        Self { store, feed, leadership, directory, schedule, stored }
+        Self { store, writer, feed, leadership, directory, schedule, stored }
     }
 
     /// Runs until asked to stop, then removes the statement.
@@ -167,10 +169,7 @@ impl ReplicaAnnouncer {
 
     async fn write(&self, guards: Vec<TxnGuard>, write: TxnWrite) -> bool {
         let txn = StoreTxn { guards, writes: vec![write] };
-        let written = tokio::time::timeout(WRITE_WITHIN, self.store.commit(vec![txn])).await;
-        matches!(
-            written.map(|verdicts| verdicts.map(|all| all.first().copied())),
-            Ok(Ok(Some(TxnVerdict::Committed(_))))
-        )
+        let written = tokio::time::timeout(WRITE_WITHIN, self.writer.commit_one(txn)).await;
+        matches!(written, Ok(Ok(TxnVerdict::Committed(_))))
     }
 }

@@ -5,6 +5,7 @@ use usher_model::revision::FencingToken;
 use crate::{
     ports::{Store, StoreError, StoreTxn, TxnGuard, TxnWrite},
     store::keys,
+    tasks::epoch_writer::EpochWriter,
 };
 
 /// Largest number of keys in one transaction.
@@ -14,13 +15,17 @@ const TOGETHER: usize = 50;
 ///
 /// # Errors
 /// The store could not be read or written.
-pub(super) async fn remove_some(store: &dyn Store, token: FencingToken) -> Result<bool, StoreError> {
+pub(super) async fn remove_some(
+    store: &dyn Store,
+    writer: &EpochWriter,
+    token: FencingToken,
+) -> Result<bool, StoreError> {
     let found = store.read_prefix(keys::RETIRED_FRESHNESS).await?.entries;
     if found.is_empty() {
         return Ok(true);
     }
     let left = found.len() > TOGETHER;
     let writes = found.into_iter().take(TOGETHER).map(|entry| TxnWrite::Delete(entry.key)).collect();
-    store.commit(vec![StoreTxn { guards: vec![TxnGuard::Fence(token)], writes }]).await?;
+    writer.commit_one(StoreTxn { guards: vec![TxnGuard::Fence(token)], writes }).await?;
     Ok(!left)
 }

@@ -189,7 +189,7 @@ impl DeliveryWorker {
         let txns = dead.iter().map(txn).collect();
         let (deliveries, reports) = (self.deliveries.clone(), self.reports.clone());
         self.tasks.spawn_short("drop events", async move {
-            let verdicts = deliveries.store.commit(txns).await.unwrap_or_else(|error| {
+            let verdicts = deliveries.writer.commit(txns).await.unwrap_or_else(|error| {
                 warn!(%error, "events of deleted hooks not removed yet");
                 Vec::new()
             });
@@ -301,7 +301,7 @@ impl DeliveryWorker {
         let (deliveries, reports, reason) =
             (self.deliveries.clone(), self.reports.clone(), reason.to_owned());
         self.tasks.spawn_short("settle callback", async move {
-            match deliveries.commit(txn).await {
+            match deliveries.writer.commit_one(txn).await {
                 Ok(TxnVerdict::Committed(revision)) => {
                     deliveries.book.written(&id, revision);
                     tell(&deliveries, &id, &delivery, next, &reason);
