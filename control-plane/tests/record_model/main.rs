@@ -16,6 +16,7 @@ mod cluster;
 mod core_calls;
 mod facts;
 mod guards;
+mod request_ids;
 mod search;
 mod state;
 mod transaction;
