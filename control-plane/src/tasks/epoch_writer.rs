@@ -34,7 +34,9 @@ impl EpochWriter {
             return Err(StoreError::Unavailable("the store has not been read yet".into()));
         }
         let epoch = self.fleet.read(Fleet::epoch);
-        txns.iter_mut().for_each(|txn| txn.guards.push(epoch_guard(epoch)));
+        for txn in &mut txns {
+            txn.guards.push(epoch_guard(epoch));
+        }
         let verdicts = self.store.commit(txns).await?;
         let committed = |verdict: &TxnVerdict| matches!(verdict, TxnVerdict::Committed(_));
         if verdicts.iter().all(committed) || self.is_current(epoch).await {

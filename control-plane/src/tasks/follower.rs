@@ -220,7 +220,9 @@ impl FleetFollower {
                 self.fleet.apply(last.revision, events, clock::now());
                 self.metrics.revision(last.revision);
                 (at.revision, at.print) = (last.revision, Some(print_of(last)));
-                batches.iter().for_each(|batch| self.feed.hand_out(batch));
+                for batch in &batches {
+                    self.feed.hand_out(batch);
+                }
             }
             if let Some(ended) = ended {
                 return ended;
