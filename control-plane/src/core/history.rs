@@ -62,15 +62,23 @@ impl RoutingHistory {
 
     /// Returns the way from `revision` to the present table.
     pub fn since(&self, revision: Revision) -> ResumePoint {
-        if revision == self.head {
+        self.between(revision, self.head)
+    }
+
+    /// Returns the way from `revision` to the table of `until`, or to the present one if the history
+    /// does not reach `until`.
+    pub fn between(&self, revision: Revision, until: Revision) -> ResumePoint {
+        let until = if self.head.reaches(until) { until } else { self.head };
+        if revision == until {
             return ResumePoint::UpToDate;
         }
-        if !revision.reaches(self.start) || !self.head.reaches(revision) {
+        if !revision.reaches(self.start) || !until.reaches(revision) {
             return ResumePoint::Snapshot;
         }
-        let mut sum = RoutingDelta::new(revision, self.head);
+        let mut sum = RoutingDelta::new(revision, until);
         let first = self.deltas.partition_point(|delta| delta.revision.seq <= revision.seq);
-        for delta in self.deltas.range(first..) {
+        let end = self.deltas.partition_point(|delta| delta.revision.seq <= until.seq);
+        for delta in self.deltas.range(first..end) {
             // A delta that began before `revision` sets entries to values that the subscriber has already.
             sum.servers.extend(delta.servers.clone());
             sum.tenants.extend(delta.tenants.clone());

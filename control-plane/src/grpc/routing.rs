@@ -1,5 +1,6 @@
 //! `RoutingService`: the routing table for edges, once as a whole and then by deltas (design 6).
 
+mod fan_out;
 mod session;
 mod shrink;
 mod snapshot;
@@ -23,7 +24,7 @@ use usher_proto::{
 };
 use usher_runtime::{clock, tasks::TaskGroup};
 
-use self::session::RouteSession;
+use self::{fan_out::RouteFanOut, session::RouteSession};
 use super::status::RpcRefusal;
 use crate::{
     core::{epoch::SealedRevision, unpolled::RememberedNames},
@@ -45,12 +46,15 @@ pub struct RoutingRpc {
     tasks: TaskGroup,
     heartbeat: Duration,
     snapshots: Arc<Semaphore>,
+    fan_out: RouteFanOut,
 }
 
 impl RoutingRpc {
     /// Returns the service that streams the routing table of `fleet`.
     pub fn new(fleet: FleetHandle, edges: ConnectedEdges, tasks: TaskGroup, heartbeat: Duration) -> Self {
-        Self { fleet, edges, tasks, heartbeat, snapshots: Arc::new(Semaphore::new(SNAPSHOTS)) }
+        let (fan_out, snapshots) = (RouteFanOut::new(), Arc::new(Semaphore::new(SNAPSHOTS)));
+        tasks.spawn("route fan-out", |stop| fan_out.clone().run(fleet.changes(), stop));
+        Self { fleet, edges, tasks, heartbeat, snapshots, fan_out }
     }
 }
 
@@ -96,6 +100,7 @@ impl RoutingRpc {
         let session = RouteSession {
             edge: self.edges.connect(id, hello.address, hello.version, now),
             fleet: self.fleet.clone(),
+            fan_out: self.fan_out.clone(),
             held,
             heartbeat: self.heartbeat,
             snapshots: self.snapshots.clone(),

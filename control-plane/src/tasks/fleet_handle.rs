@@ -27,7 +27,7 @@ use crate::core::{
 
 /// Largest number of changes that a slow subscriber may be behind before it must resume from the
 /// history.
-const BACKLOG: usize = 1024;
+pub(crate) const BACKLOG: usize = 1024;
 /// Largest number of deltas, and of entries in them, that are kept for subscribers that return.
 const HISTORY: (usize, usize) = (16_384, 65_536);
 
@@ -48,6 +48,11 @@ pub struct PublishedDelta {
 }
 
 impl PublishedDelta {
+    /// Returns a delta that applies to the table at `base`.
+    pub(crate) fn new(base: Revision, delta: Arc<RoutingDelta>) -> Self {
+        Self { base, delta, encoded: OnceLock::new() }
+    }
+
     /// Returns the revision of the table to which the delta applies.
     pub fn base(&self) -> Revision {
         self.base
@@ -56,6 +61,23 @@ impl PublishedDelta {
     /// Returns the revision of the table after the delta.
     pub fn revision(&self) -> Revision {
         self.delta.revision
+    }
+
+    /// Returns the number of entries that the delta changes.
+    pub(crate) fn len(&self) -> usize {
+        self.delta.len()
+    }
+
+    /// Joins a delta with those that follow it, in their order.
+    pub(crate) fn joined(first: Arc<Self>, rest: &[Arc<Self>]) -> Arc<Self> {
+        let Some(last) = rest.last() else { return first };
+        let mut joined = RoutingDelta::new(first.base, last.revision());
+        for delta in std::iter::once(&first).chain(rest) {
+            joined.servers.extend(delta.delta.servers.clone());
+            joined.tenants.extend(delta.delta.tenants.clone());
+            joined.meetings.extend(delta.delta.meetings.clone());
+        }
+        Arc::new(Self::new(first.base, Arc::new(joined)))
     }
 
     /// Returns the encoded delta. The first subscriber encodes it, and the others share the bytes;
@@ -239,6 +261,12 @@ impl FleetHandle {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.since(have)
     }
 
+    /// Returns the way by which a subscriber that holds `have` reaches `until`, a revision after a
+    /// change of a route, or the present, if `until` is not known.
+    pub(crate) fn between(&self, have: Revision, until: Revision) -> ResumePoint {
+        self.0.state.read().unwrap_or_else(PoisonError::into_inner).history.between(have, until)
+    }
+
     /// Visits the entries of lists that changed after `told`, and returns the present revision.
     ///
     /// # Errors
@@ -309,8 +337,7 @@ impl FleetHandle {
             (delta, base)
         };
         if !delta.is_empty() {
-            let published = PublishedDelta { base, delta: Arc::clone(&delta), encoded: OnceLock::new() };
-            let published = PublishedChange::Delta(Arc::new(published));
+            let published = PublishedChange::Delta(Arc::new(PublishedDelta::new(base, Arc::clone(&delta))));
             let _ = self.0.changes.send(published); // fails only if there is no subscriber
         }
         self.0.revision.send_replace(delta.revision);

@@ -46,6 +46,21 @@ fn x4_a_subscriber_gets_one_delta_from_wherever_it_stands() {
 }
 
 #[test]
+fn x4_a_subscriber_gets_the_way_to_a_revision_before_the_present() {
+    let mut history = RoutingHistory::new(Revision::new(1, 0), 10, 100);
+    for seq in 0..5 {
+        history.push(delta(seq, seq + 1, &[(&format!("m{seq}"), true)]));
+    }
+    let at = |seq| Revision::new(1, seq);
+    let ResumePoint::Delta(part) = history.between(at(1), at(3)) else { panic!("the history holds it") };
+    assert_eq!((part.base, part.revision, part.len()), (at(1), at(3), 2));
+    assert_eq!(history.between(at(3), at(3)), ResumePoint::UpToDate);
+    assert_eq!(history.between(at(1), at(9)), history.since(at(1)));
+    assert_eq!(history.between(at(1), Revision::new(2, 3)), history.since(at(1)));
+    assert_eq!(history.between(at(4), at(3)), ResumePoint::Snapshot);
+}
+
+#[test]
 fn a_subscriber_too_old_too_new_or_of_another_epoch_gets_a_snapshot() {
     let mut history = RoutingHistory::new(Revision::new(1, 0), 2, 100);
     for seq in 0..5 {

@@ -22,7 +22,7 @@ use usher_proto::{
 };
 use usher_runtime::clock;
 
-use super::{shrink, snapshot};
+use super::{fan_out::RouteFanOut, shrink, snapshot};
 use crate::{
     core::{fleet::Fleet, history::ResumePoint},
     tasks::{
@@ -45,6 +45,7 @@ type Frame = Result<SharedFrame, Status>;
 pub(super) struct RouteSession {
     pub(super) edge: EdgeSession,
     pub(super) fleet: FleetHandle,
+    pub(super) fan_out: RouteFanOut,
     /// The revision that the edge holds, by its last acknowledgement.
     pub(super) held: Option<Revision>,
     pub(super) heartbeat: Duration,
@@ -89,7 +90,7 @@ impl RouteSession {
     where
         I: Stream<Item = Result<StreamRoutesRequest, Status>> + Send + Unpin,
     {
-        let mut changes = self.fleet.changes();
+        let mut changes = self.fan_out.subscribe();
         let mut sent = match self.bring_up_to_date(self.held).await {
             Ok(sent) => sent,
             Err(end) => return end,
@@ -143,7 +144,7 @@ impl RouteSession {
             }
             Some(Message::Resync(resync)) => {
                 info!(reason = resync.reason, "edge asks for a snapshot");
-                *changes = self.fleet.changes();
+                *changes = self.fan_out.subscribe();
                 self.send_snapshot().await
             }
             Some(Message::Hello(_)) | None => Err(SessionEnd::Told(Status::invalid_argument(
@@ -164,10 +165,14 @@ impl RouteSession {
                 self.edge.sent(clock::now());
                 Ok(delta.revision())
             }
-            // The stream fell behind, it was brought past `base` meanwhile, or another epoch began.
-            Ok(PublishedChange::Delta(_) | PublishedChange::Reset) | Err(RecvError::Lagged(_)) => {
-                self.bring_up_to_date(Some(sent)).await
+            // The stream was brought past `base` meanwhile. The part of the delta that it lacks leads
+            // it to where the other streams are, so that they share the next frame again.
+            Ok(PublishedChange::Delta(delta)) => {
+                let missing = self.fleet.between(sent, delta.revision());
+                self.resume(missing, sent).await
             }
+            // The stream fell behind, or another epoch began.
+            Ok(PublishedChange::Reset) | Err(RecvError::Lagged(_)) => self.bring_up_to_date(Some(sent)).await,
             Err(RecvError::Closed) => Err(SessionEnd::Told(Status::unavailable("the fleet is gone"))),
         }
     }
@@ -184,7 +189,12 @@ impl RouteSession {
                 "this control plane is behind the edge's table",
             )));
         }
-        match self.fleet.since(have) {
+        self.resume(self.fleet.since(have), have).await
+    }
+
+    /// Sends the way that leads on from `have`.
+    async fn resume(&mut self, way: ResumePoint, have: Revision) -> Result<Revision, SessionEnd> {
+        match way {
             ResumePoint::UpToDate => Ok(have),
             ResumePoint::Snapshot => self.send_snapshot().await,
             ResumePoint::Delta(delta) => {
