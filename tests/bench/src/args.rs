@@ -14,6 +14,12 @@ pub(crate) struct BenchArgs {
     /// Run only this part; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<BenchPart>,
+    /// Measure the part size for about twenty minutes in place of five
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Number of servers of the part size, a multiple of ten, each with 1,000 meetings; 1,000 if it is not set
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) servers: Option<usize>,
     /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: ReportFormat,
@@ -27,6 +33,8 @@ pub(crate) enum BenchPart {
     Deltas,
     Crowd,
     Connections,
+    /// Only on demand: it takes longer than all others.
+    Size,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
@@ -61,7 +69,8 @@ pub(crate) struct BenchPlan {
 
 impl BenchArgs {
     pub(crate) fn wants(&self, part: BenchPart) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        let by_itself = self.only.is_empty() && (self.quick || part != BenchPart::Size);
+        by_itself || self.only.contains(&part)
     }
 
     pub(crate) fn plan(&self) -> BenchPlan {

@@ -2,19 +2,20 @@
 //! control plane, and the edges' own subscribers and tables, on one machine.
 
 mod edges;
-mod marks;
-mod writer;
+pub(crate) mod marks;
+pub(crate) mod writer;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use usher_model::revision::Revision;
 
-use self::{edges::SubscribedEdges, marks::RevisionMarks, writer::RecordWriter};
+use self::{edges::SubscribedEdges, marks::RevisionMarks, writer::{RecordWriter, WrittenFleet}};
 use crate::{
     args::BenchPlan,
     control_plane::{BenchControlPlane, BenchStore},
     report::{BenchReport, GoalBound, ReportRow},
+    synthetic,
 };
 
 /// The number of changes per second.
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Adds the delay of the last edge to the report.
 pub(crate) async fn measure(plan: &BenchPlan, report: &mut BenchReport) -> Result<()> {
     let plane = BenchControlPlane::start(BenchStore::etcd().await?).await?;
-    let writer = RecordWriter::connect(&plane.store.endpoints(), plan.meetings)?;
+    let fleet = WrittenFleet { meetings: plan.meetings, servers: synthetic::SERVERS };
+    let writer = RecordWriter::connect(&plane.store.endpoints(), fleet)?;
     let filled = writer.fill().await?;
     let epoch = plane.admin().status().await?.revision.context("a status has a revision")?.epoch;
     let edges = SubscribedEdges::subscribe(plane.address(), plan.streams)?;
@@ -35,7 +37,7 @@ pub(crate) async fn measure(plan: &BenchPlan, report: &mut BenchReport) -> Resul
     let marks = Arc::new(RevisionMarks::after(filled));
     edges.mark(&marks);
     let before = plane.worker().cpu()?;
-    let commits = writer.change(CHANGES, plan.slice * 2, &marks).await?;
+    let commits = writer.change(|nth| nth % plan.meetings, CHANGES, plan.slice * 2, &marks).await?;
     let last = commits.iter().map(|commit| commit.revision).max().context("something was committed")?;
     edges.reach(Revision::new(epoch, last), PATIENCE).await?;
     let used = plane.worker().cpu()?.saturating_sub(before);

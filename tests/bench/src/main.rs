@@ -15,6 +15,7 @@ mod machine;
 mod measurement;
 mod report;
 mod routes;
+mod size;
 mod synthetic;
 
 use std::{env, process::ExitCode};
@@ -62,6 +63,9 @@ fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.wants(BenchPart::Connections) {
         connections::measure(&plan, &runtime, &mut report)?;
+    }
+    if args.wants(BenchPart::Size) {
+        size::measure(args, &runtime, &mut report)?;
     }
     match args.output {
         ReportFormat::Table => println!("{}", report.table()),

@@ -90,6 +90,14 @@ impl EtcdCluster {
         self.members.iter().map(|member| member.client_url.clone()).collect()
     }
 
+    /// Returns the process id of a node.
+    ///
+    /// # Errors
+    /// The node had ended before.
+    pub fn pid(&self, index: usize) -> Result<u32> {
+        Ok(u32::try_from(self.members[index].pid()?.as_raw())?)
+    }
+
     /// Returns the certificates that clients of an encrypted cluster need.
     pub fn tls(&self) -> Option<&TlsFiles> {
         self.tls.as_ref()

@@ -15,6 +15,7 @@ use usher_control_plane::{
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingRecord, RecordState},
+    server::Server,
     settings::StoreSettings,
 };
 
@@ -33,26 +34,33 @@ const UNDER_WAY: usize = 4;
 pub(crate) struct RecordWriter {
     store: Arc<dyn ports::Store>,
     codec: StoreCodec,
-    meetings: usize,
+    fleet: WrittenFleet,
+}
+
+/// The fleet whose records are written: meeting `n` is on server `n % servers`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenFleet {
+    pub(crate) meetings: usize,
+    pub(crate) servers: usize,
 }
 
 impl RecordWriter {
-    /// Connects to the store of a fleet of `meetings`.
-    pub(crate) fn connect(endpoints: &[String], meetings: usize) -> Result<Self> {
+    /// Connects to the store of a fleet.
+    pub(crate) fn connect(endpoints: &[String], fleet: WrittenFleet) -> Result<Self> {
         let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
-        Ok(Self { store: store::open(&settings, None)?, codec: StoreCodec::new(), meetings })
+        Ok(Self { store: store::open(&settings, None)?, codec: StoreCodec::new(), fleet })
     }
 
     /// Writes every meeting once and returns the last revision.
     pub(crate) async fn fill(&self) -> Result<u64> {
         let (mut commits, mut last) = (JoinSet::new(), 0);
-        for first in (0..self.meetings).step_by(FILLED) {
+        for first in (0..self.fleet.meetings).step_by(FILLED) {
             if commits.len() == UNDER_WAY
                 && let Some(revision) = commits.join_next().await
             {
                 last = last.max(revision??);
             }
-            let records = first..self.meetings.min(first + FILLED);
+            let records = first..self.fleet.meetings.min(first + FILLED);
             let txns = records.map(|number| self.put(number, 0)).collect::<Result<Vec<_>>>()?;
             commits.spawn(commit(Arc::clone(&self.store), txns));
         }
@@ -62,9 +70,21 @@ impl RecordWriter {
         Ok(last)
     }
 
-    /// Gives meetings new instances at a constant rate for `time`.
+    /// Writes the entries of servers, and returns the last revision.
+    pub(crate) async fn add_servers(&self, servers: impl Iterator<Item = Server>) -> Result<u64> {
+        let mut last = 0;
+        for server in servers {
+            let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Server(server)] };
+            last = commit(Arc::clone(&self.store), vec![self.codec.txn(&plan, None)]).await?;
+        }
+        Ok(last)
+    }
+
+    /// Gives meetings new instances at a constant rate for `time`. `nth` returns the meeting of the
+    /// nth change.
     pub(crate) async fn change(
         &self,
+        nth: impl Fn(usize) -> usize,
         per_second: usize,
         time: Duration,
         marks: &Arc<RevisionMarks>,
@@ -76,7 +96,7 @@ impl RecordWriter {
             if ticks.tick().await >= end {
                 break;
             }
-            let numbers = (0..GATHERED).map(|number| (round * GATHERED + number) % self.meetings);
+            let numbers = (0..GATHERED).map(|number| nth(round * GATHERED + number));
             let txns = numbers.map(|number| self.put(number, round + 1)).collect::<Result<Vec<_>>>()?;
             let (work, marks) = (commit(Arc::clone(&self.store), txns), Arc::clone(marks));
             commits.spawn(async move {
@@ -89,13 +109,16 @@ impl RecordWriter {
 
     fn put(&self, number: usize, round: usize) -> Result<StoreTxn> {
         let key = synthetic::key(number)?;
-        let internal_id = synthetic::internal_id(key.meeting.as_str());
+        let internal_id = match (synthetic::internal_id(key.meeting.as_str()), round) {
+            (first, 0) => first,
+            (first, round) => format!("{first}{round}"),
+        };
         let record = MeetingRecord {
             state: RecordState::Active {
-                internal_id: InternalMeetingId::parse(&format!("{internal_id}{round}"))?,
+                internal_id: InternalMeetingId::parse(&internal_id)?,
                 create_time_ms: synthetic::CREATED_AT_MS,
             },
-            server: ServerId::parse(&format!("bbb-{}", number % synthetic::SERVERS))?,
+            server: ServerId::parse(&format!("bbb-{}", number % self.fleet.servers))?,
             token: "0123456789abcdef0123456789abcdef".to_owned(),
             request_digest: vec![7; 32].into(),
             created_at_ms: synthetic::CREATED_AT_MS,
