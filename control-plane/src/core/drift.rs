@@ -71,7 +71,7 @@ pub fn difference(
     if fleet.ends_reservation(server, fresh.watermark) {
         return Some(SampleDifference::Reservation);
     }
-    if stored.bbb_version != fresh.bbb_version || fixed(stored) != fixed(fresh) {
+    if stored.bbb_version != fresh.bbb_version || !has_same_meetings(stored, fresh) {
         return Some(SampleDifference::Meetings);
     }
     let settings = &fleet.policy().placement;
@@ -98,18 +98,51 @@ fn tolerated(stored: u64) -> u64 {
     (stored / SHARE).max(1)
 }
 
-/// Returns the properties that stay equal while the same meetings run, sorted, because servers list
-/// their meetings in any order.
-fn fixed(sample: &ServerSample) -> Vec<SampledMeeting> {
-    let still = |meeting: &SampledMeeting| SampledMeeting {
-        participants: 0,
-        age_ms: 0,
-        moderator_password: None,
-        ..meeting.clone()
+/// Returns whether two lists have the same meetings with the same fixed properties, in any order.
+fn has_same_meetings(stored: &ServerSample, fresh: &ServerSample) -> bool {
+    let (stored, fresh) = (&stored.meetings, &fresh.meetings);
+    let all_equal = |a: &[&SampledMeeting], b: &[&SampledMeeting]| {
+        a.iter().zip(b).all(|(a, b)| has_same_properties(a, b))
     };
-    let mut fixed: Vec<SampledMeeting> = sample.meetings.iter().map(still).collect();
-    fixed.sort_by(|a, b| a.internal_id.cmp(&b.internal_id).then_with(|| a.external_id.cmp(&b.external_id)));
-    fixed
+    let (mut stored, mut fresh): (Vec<_>, Vec<_>) = (stored.iter().collect(), fresh.iter().collect());
+    if stored.len() != fresh.len() {
+        return false;
+    }
+    // Most servers list their meetings in one order.
+    if all_equal(&stored, &fresh) {
+        return true;
+    }
+    for list in [&mut stored, &mut fresh] {
+        list.sort_by(|a, b| {
+            a.internal_id.cmp(&b.internal_id).then_with(|| a.external_id.cmp(&b.external_id))
+        });
+    }
+    all_equal(&stored, &fresh)
+}
+
+/// Compares the properties that stay equal while a meeting runs.
+fn has_same_properties(a: &SampledMeeting, b: &SampledMeeting) -> bool {
+    // Each property is named, so that a new one is not forgotten here.
+    let SampledMeeting {
+        key,
+        claim,
+        external_id,
+        internal_id,
+        participants: _,
+        age_ms: _,
+        max_users,
+        size_hint,
+        breakout,
+        named,
+        voice_bridge,
+        moderator_password: _,
+    } = a;
+    *internal_id == b.internal_id
+        && *key == b.key
+        && *claim == b.claim
+        && *external_id == b.external_id
+        && (*max_users, *size_hint, *breakout, *named) == (b.max_users, b.size_hint, b.breakout, b.named)
+        && *voice_bridge == b.voice_bridge
 }
 
 fn participants(sample: &ServerSample) -> Vec<(&str, u32)> {

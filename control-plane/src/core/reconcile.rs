@@ -13,6 +13,7 @@ mod end_on_return;
 mod findings;
 mod listing;
 mod meeting;
+mod settled;
 mod sweep;
 
 #[cfg(test)]
@@ -28,7 +29,11 @@ use std::{collections::BTreeSet, time::Instant};
 use usher_model::{id::ServerId, meeting::MeetingKey, server::ServerSample};
 
 use self::{findings::MeetingFindings, listing::ListedIndex, meeting::MeetingCase};
-use crate::core::{fleet::Fleet, now::Now, plan::Plan};
+use crate::core::{
+    fleet::{Fleet, FleetServer},
+    now::Now,
+    plan::Plan,
+};
 
 /// Maximum of plans of one poll; the remaining meetings wait for the next poll (C7).
 const MOST_PLANS: usize = 2_000;
@@ -59,11 +64,27 @@ pub fn on_sample(
     sent_at: Instant,
     now: Now,
 ) -> ReconcilePlan {
-    let mut work = ReconcilePlan::default();
-    let Some(known) = fleet.server(server) else { return work };
+    let none = ReconcilePlan::default();
+    let Some(known) = fleet.server(server) else { return none };
     if fleet.sample_of_epoch(known).is_some_and(|newest| newest.watermark > sample.watermark) {
-        return work; // a newer poll was applied: this one is no evidence
+        return none; // a newer poll was applied: this one is no evidence
     }
+    if settled::is_settled(fleet, known, sample) {
+        debug_assert_eq!(work_of(fleet, known, sample, sent_at, now), none, "the server is settled");
+        return none;
+    }
+    work_of(fleet, known, sample, sent_at, now)
+}
+
+/// Compares each meeting that the server has or lists with the other side.
+fn work_of(
+    fleet: &Fleet,
+    known: &FleetServer,
+    sample: &ServerSample,
+    sent_at: Instant,
+    now: Now,
+) -> ReconcilePlan {
+    let (mut work, server) = (ReconcilePlan::default(), known.id());
     let listing = ListedIndex::new(fleet, server, sample);
     let keys: BTreeSet<MeetingKey> = fleet
         .records_on(server)
