@@ -21,6 +21,7 @@ mod polled;
 mod records;
 mod routes;
 mod server;
+mod sharing;
 mod squeezed;
 mod tombstones;
 mod unscoped;
@@ -220,7 +221,10 @@ impl Fleet {
                 }
                 touched.servers.insert(id);
             }
-            FleetEvent::Sample(id, stored) => {
+            FleetEvent::Sample(id, mut stored) => {
+                if let Some(stored) = &mut stored {
+                    self.share_sample(&mut stored.value);
+                }
                 match self.servers.get_mut(&id) {
                     Some(server) => {
                         let after = stored.as_ref().map(|stored| &stored.value);
@@ -257,7 +261,11 @@ impl Fleet {
                 }
                 touched.tenants.insert(id);
             }
-            FleetEvent::Record(key, stored) => {
+            FleetEvent::Record(key, mut stored) => {
+                let key = self.shared_key(key);
+                if let Some(stored) = &mut stored {
+                    self.share_record(&key, &mut stored.value);
+                }
                 let record = stored.as_ref().map(|stored| &stored.value);
                 let names = record.and_then(|record| Some((record.state.internal_id()?, &record.server)));
                 self.unscoped.set(FleetKey::Record(key.clone()), &key, names);
@@ -289,7 +297,11 @@ impl Fleet {
         match (stored, self.servers.get_mut(id)) {
             (Some(stored), Some(server)) => server.set_server(stored),
             (Some(stored), None) => {
-                let retained = self.serverless.remove(id).unwrap_or_default();
+                let mut retained = self.serverless.remove(id).unwrap_or_default();
+                // In a listing the samples precede the records.
+                if let Some(sample) = &mut retained.sample {
+                    self.share_sample(&mut sample.value);
+                }
                 let mut server = FleetServer::new(stored);
                 server.health_record = retained.health;
                 self.aliases.sampled(id, None, retained.sample.as_ref().map(|stored| &stored.value));

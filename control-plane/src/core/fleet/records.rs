@@ -38,14 +38,47 @@ pub struct RecordEntry {
 /// The index of all records.
 #[derive(Debug, Clone)]
 pub(super) struct RecordIndex {
-    all: HashMap<MeetingKey, RecordEntry>,
+    /// Boxed, because up to half of the places of the map are free.
+    all: HashMap<MeetingKey, Box<RecordEntry>>,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
     /// The records of each tenant that has any. The ids are a second index beside `all`, because a
     /// look-up by hash is about ten times as fast as one in an ordered map of a million keys.
     of: BTreeMap<TenantId, TenantRecords>,
     /// The records by their tenants and the stems of the internal ids that they have or may get,
     /// as hashes. Two ids have one stem only if one of them is unscoped (ADR 12).
-    by_stem: HashMap<u64, Vec<MeetingKey>>,
+    by_stem: BTreeMap<u64, StemKeys>,
+}
+
+/// The records with one stem. One record is the normal case, for which no list is allocated.
+#[derive(Debug, Clone)]
+enum StemKeys {
+    One(MeetingKey),
+    Several(Box<Vec<MeetingKey>>),
+}
+
+impl StemKeys {
+    fn as_slice(&self) -> &[MeetingKey] {
+        match self {
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Several(keys) => keys,
+        }
+    }
+
+    /// Returns the keys with one more.
+    fn with(&self, key: &MeetingKey) -> Self {
+        Self::Several(Box::new([self.as_slice(), std::slice::from_ref(key)].concat()))
+    }
+
+    /// Returns the keys without one; `None` if no other is left.
+    fn without(&self, key: &MeetingKey) -> Option<Self> {
+        let mut left: Vec<MeetingKey> =
+            self.as_slice().iter().filter(|other| *other != key).cloned().collect();
+        match left.len() {
+            0 => None,
+            1 => left.pop().map(Self::One),
+            _ => Some(Self::Several(Box::new(left))),
+        }
+    }
 }
 
 /// The records of one tenant.
@@ -59,7 +92,7 @@ struct TenantRecords {
 
 impl Default for RecordIndex {
     fn default() -> Self {
-        Self { all: HashMap::new(), on: HashMap::new(), of: BTreeMap::new(), by_stem: HashMap::new() }
+        Self { all: HashMap::new(), on: HashMap::new(), of: BTreeMap::new(), by_stem: BTreeMap::new() }
     }
 }
 
@@ -71,13 +104,13 @@ impl RecordIndex {
         stored: Option<Stored<MeetingRecord>>,
         now: Instant,
     ) -> Option<RecordEntry> {
-        let old = self.all.remove(key);
+        let old = self.all.remove(key).map(|old| *old);
         let stems = [old.as_ref().map(|old| &old.stored), stored.as_ref()].map(|stored| {
             stored.map(|stored| stem_hash(&key.tenant, &instance_stem::stem(key, &stored.value)))
         });
         if stems[0] != stems[1] {
             stems[0].into_iter().for_each(|stem| self.forget_stem(stem, key));
-            stems[1].into_iter().for_each(|stem| self.by_stem.entry(stem).or_default().push(key.clone()));
+            stems[1].into_iter().for_each(|stem| self.note_stem(stem, key));
         }
         let was = old.as_ref().is_some_and(|old| counts(&old.stored.value));
         let is = stored.as_ref().is_some_and(|new| counts(&new.value));
@@ -106,24 +139,28 @@ impl RecordIndex {
                 pending: false,
                 unanswered: false,
             };
-            self.all.insert(key.clone(), entry);
+            self.all.insert(key.clone(), Box::new(entry));
         }
         old
     }
 
+    fn note_stem(&mut self, stem: u64, key: &MeetingKey) {
+        let keys = self.by_stem.get(&stem).map_or_else(|| StemKeys::One(key.clone()), |keys| keys.with(key));
+        self.by_stem.insert(stem, keys);
+    }
+
     fn forget_stem(&mut self, stem: u64, key: &MeetingKey) {
-        if let Some(keys) = self.by_stem.get_mut(&stem) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
-                self.by_stem.remove(&stem);
-            }
+        if let Some(keys) = self.by_stem.remove(&stem)
+            && let Some(left) = keys.without(key)
+        {
+            self.by_stem.insert(stem, left);
         }
     }
 
     /// Visits the records of a tenant whose internal id begins with `stem`, as far as it is known,
     /// and perhaps others.
     pub(super) fn by_stem(&self, tenant: &TenantId, stem: &str) -> impl Iterator<Item = &MeetingKey> {
-        self.by_stem.get(&stem_hash(tenant, stem)).into_iter().flatten()
+        self.by_stem.get(&stem_hash(tenant, stem)).into_iter().flat_map(StemKeys::as_slice)
     }
 
     /// Lists a record under its tenant. Each pair says whether the record exists, and whether it
@@ -176,7 +213,7 @@ impl RecordIndex {
             let ids = records.ids.range::<MeetingId, _>((start, Bound::Unbounded));
             ids.map(move |id| MeetingKey::new(of.clone(), id.clone()))
         });
-        keys.filter_map(|key| self.all.get_key_value(&key))
+        keys.filter_map(|key| self.all.get_key_value(&key).map(|(key, entry)| (key, &**entry)))
     }
 
     /// Visits the keys of the records on a server after `after` in their order, of one tenant or of
@@ -206,15 +243,30 @@ impl RecordIndex {
     }
 
     pub(super) fn get(&self, key: &MeetingKey) -> Option<&RecordEntry> {
-        self.all.get(key)
+        self.all.get(key).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, key: &MeetingKey) -> Option<&mut RecordEntry> {
-        self.all.get_mut(key)
+        self.all.get_mut(key).map(Box::as_mut)
+    }
+
+    /// Returns the record of `key` with the key that the index holds, for others to share.
+    pub(super) fn get_shared(&self, key: &MeetingKey) -> Option<(&MeetingKey, &RecordEntry)> {
+        self.all.get_key_value(key).map(|(key, entry)| (key, &**entry))
+    }
+
+    /// Returns the id of a tenant with records as the index holds it, for others to share.
+    pub(super) fn shared_tenant(&self, tenant: &TenantId) -> Option<&TenantId> {
+        self.of.get_key_value(tenant).map(|(tenant, _)| tenant)
+    }
+
+    /// Returns the id of a server with records as the index holds it, for others to share.
+    pub(super) fn shared_server(&self, server: &ServerId) -> Option<&ServerId> {
+        self.on.get_key_value(server).map(|(server, _)| server)
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &RecordEntry)> {
-        self.all.iter()
+        self.all.iter().map(|(key, entry)| (key, &**entry))
     }
 
     pub(super) fn on(&self, server: &ServerId) -> impl Iterator<Item = &MeetingKey> {

@@ -152,7 +152,7 @@ fn count(
         RecordState::Ending { .. } => true,
     };
     let over = now.saturating_duration_since(entry.placed_at) > policy.reservation_ttl();
-    let stands = !record.breakout && !seen && !over && !server.listed_keys.contains(key);
+    let stands = !record.breakout && !seen && !over && !server.lists(key);
     entry.reserved =
         if stands { load::floor(record.max_users, record.size_hint, &policy.placement) } else { 0 };
     server.reserved += u64::from(entry.reserved);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 use usher_model::{
     id::{InternalMeetingId, ServerId, TenantId},
@@ -34,10 +34,11 @@ pub struct FleetServer {
     pub(super) moved_at: Option<Instant>,
     pub(super) reserved: u64,
     pub(super) sampled: u64,
-    pub(super) listed_keys: HashSet<MeetingKey>,
+    /// Meetings that the sample lists, in ascending order.
+    listed_keys: Vec<MeetingKey>,
     /// Voice bridges that the sample lists, in ascending order, each with the index of its meeting
     /// in the sample.
-    bridges: Vec<(VoiceBridge, usize)>,
+    bridges: Vec<(VoiceBridge, u32)>,
     /// Indexes of the meetings in the sample, in the order of their internal ids.
     by_instance: Vec<u32>,
     users: u64,
@@ -64,7 +65,7 @@ impl FleetServer {
             moved_at: None,
             reserved: 0,
             sampled: 0,
-            listed_keys: HashSet::default(),
+            listed_keys: Vec::new(),
             bridges: Vec::new(),
             by_instance: Vec::new(),
             users: 0,
@@ -144,6 +145,11 @@ impl FleetServer {
         (found.internal_id == *instance).then_some(found)
     }
 
+    /// Returns whether the last sample lists a meeting, as far as its key is known.
+    pub(super) fn lists(&self, meeting: &MeetingKey) -> bool {
+        self.listed_keys.binary_search(meeting).is_ok()
+    }
+
     /// Returns the users of one tenant that the last sample lists, without those in breakout rooms.
     pub fn users_of(&self, tenant: &TenantId) -> u64 {
         self.users_by_tenant.get(tenant).copied().unwrap_or(0)
@@ -164,7 +170,7 @@ impl FleetServer {
         let first = self.bridges.partition_point(|(listed, _)| *listed < bridge);
         let listed = self.bridges[first..].iter().take_while(|(listed, _)| *listed == bridge);
         let meetings = self.sample.as_ref().map_or(&[][..], |sample| &sample.value.meetings);
-        let mut keys = listed.filter_map(|(_, at)| meetings.get(*at)).map(load::listed_key);
+        let mut keys = listed.filter_map(|(_, at)| meetings.get(*at as usize)).map(load::listed_key);
         keys.any(|listed| listed.as_ref() != Some(meeting))
     }
 
@@ -212,10 +218,13 @@ impl FleetServer {
                 *users += u64::from(meeting.participants);
             }
         }
-        let bridges = meetings.iter().enumerate();
+        let bridges = (0..).zip(meetings);
         self.bridges = bridges.filter_map(|(at, meeting)| Some((meeting.voice_bridge?, at))).collect();
         self.bridges.sort_unstable();
         self.listed_keys = meetings.iter().filter_map(load::listed_key).collect();
+        self.listed_keys.sort_unstable();
+        self.listed_keys.shrink_to_fit();
+        self.bridges.shrink_to_fit();
         let users = meetings.iter().filter(|meeting| !meeting.breakout);
         self.users = users.map(|meeting| u64::from(meeting.participants)).sum();
         // A stable sort: of two entries of one instance, the first in the list is found.
