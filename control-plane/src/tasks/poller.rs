@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use usher_model::id::ServerId;
 use usher_runtime::{clock, tasks::TaskGroup};
@@ -28,6 +31,9 @@ use crate::{
 
 /// Interval at which the set of servers is compared although the fleet did not change.
 const TURN: Duration = Duration::from_secs(1);
+/// Shortest time between two comparisons. Each of them visits every server, and the fleet changes some
+/// hundred times a second.
+const PACE: Duration = Duration::from_millis(50);
 /// Number of polling intervals without a turn after which the loop counts as stalled (C11).
 const PATIENCE: u32 = 3;
 /// Largest number of requests that wait for a poll of one server.
@@ -126,7 +132,13 @@ impl PollerSupervisor {
         let mut revisions = self.fleet.revisions();
         let mut roles = self.leadership.changes();
         let (mut polling, mut epoch) = (false, self.fleet.revision().epoch);
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = pace.tick() => {}
+            }
             self.watchdog.turned("poller", (self.interval * PATIENCE).max(TURN * 10), clock::now());
             if std::mem::replace(&mut epoch, self.fleet.revision().epoch) != epoch {
                 self.pollers.clear(); // the store lost its state: every server is polled at once to find its meetings
