@@ -10,7 +10,11 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use usher_model::revision::Revision;
 
-use self::{edges::SubscribedEdges, marks::RevisionMarks, writer::{RecordWriter, WrittenFleet}};
+use self::{
+    edges::SubscribedEdges,
+    marks::RevisionMarks,
+    writer::{RecordWriter, WrittenFleet},
+};
 use crate::{
     args::BenchPlan,
     control_plane::{BenchControlPlane, BenchStore},

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use usher_harness::programs::ProgramKind;
 
 /// The beginnings of the rows, in order.
-const ROWS: [&str; 55] = [
+const ROWS: [&str; 68] = [
     "bare hyper",
     "join, 100 meetings",
     "bare hyper",
@@ -61,6 +61,19 @@ const ROWS: [&str; 55] = [
     "edge, new connections with a full handshake",
     "bare rustls, new connections with a resumed session",
     "edge, new connections with a resumed session",
+    "control plane, start to ready, 1000 records",
+    "second control plane, start to ready",
+    "health of 20 servers known, 2 of them hang",
+    "edge, start to a table of 1000 meetings",
+    "leader: 20 servers, 1000 meetings, 20 edges, at rest",
+    "follower, beside it",
+    "etcd, beside it",
+    "leader's memory for each meeting",
+    "follower's memory for each meeting",
+    "etcd's memory",
+    "servers whose polls all start on time",
+    "change, committed to received on the last of 5 edges",
+    "change, committed to received on the last of 20 edges",
 ];
 
 #[test]
@@ -77,11 +90,10 @@ fn a_quick_run_measures_every_part_and_stops() {
     assert_eq!(rows.len(), ROWS.len(), "{report:#}");
     for (row, begins) in rows.iter().zip(ROWS) {
         assert!(row["measurement"].as_str().unwrap().starts_with(begins), "{begins}: {row:#}");
-        // A crowd that is silent, or whose server hangs, gets no answer, and a few idle connections may find
-        // their memory in place.
-        assert!(
-            begins.starts_with("these") || begins.starts_with("idle") || row["value"].as_f64().unwrap() > 0.0,
-            "{row:#}"
-        );
+        // A crowd that is silent, or whose server hangs, gets no answer, a few idle connections or meetings may
+        // find their memory in place, and on a busy machine no poll may be on time.
+        let may_be_zero = ["these", "idle", "leader's memory", "follower's memory", "servers whose"];
+        let is_exempt = may_be_zero.iter().any(|exempt| begins.starts_with(exempt));
+        assert!(is_exempt || row["value"].as_f64().unwrap() > 0.0, "{row:#}");
     }
 }

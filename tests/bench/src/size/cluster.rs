@@ -19,10 +19,7 @@ use usher_model::{
 };
 use usher_proto::v1::Health;
 
-use super::{
-    scale::{INTERVAL, SizeScale},
-    servers::FixedServers,
-};
+use super::{scale::SizeScale, servers::FixedServers};
 use crate::{
     deltas::writer::{RecordWriter, WrittenFleet},
     machine, synthetic,
@@ -69,7 +66,9 @@ impl SizeCluster {
     /// Starts one more control plane, and returns the time until it is ready. The first one leads.
     pub(super) async fn add_control_plane(&mut self) -> Result<Duration> {
         let (number, endpoints) = (self.planes.len(), self.etcd.endpoints().join(","));
-        let interval = format!("{}s", INTERVAL.as_secs());
+        // The proportions of the defaults.
+        let millis = |time: Duration| format!("{}ms", time.as_millis());
+        let interval = self.scale.interval;
         let settings = [
             ("control", "127.0.0.1:0"),
             ("ops", "127.0.0.1:0"),
@@ -77,7 +76,10 @@ impl SizeCluster {
             ("store.kind", "etcd"),
             ("store.endpoints", &endpoints),
             ("leader.replica", &format!("control-plane-{number}")),
-            ("health.interval", &interval),
+            ("health.interval", &millis(interval)),
+            ("health.deadline", &millis(interval / 2)),
+            ("health.connect_timeout", &millis(interval / 5)),
+            ("health.unhealthy_after", &millis(interval * 6)),
             ("health.healthy_threshold", "1"),
             ("telemetry.log", "warn"),
         ];

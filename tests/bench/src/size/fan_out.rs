@@ -7,13 +7,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use usher_model::revision::Revision;
 
-use super::{
-    cluster::SizeCluster,
-    scale::{INTERVAL, SizeScale},
-    streams::EdgeStreams,
-    usage::UsageMeter,
-};
+use super::{cluster::SizeCluster, scale::SizeScale, streams::EdgeStreams, usage::UsageMeter};
 use crate::deltas::{marks::RevisionMarks, writer};
 
 /// The longest time until all edges have a change.
@@ -46,7 +42,7 @@ pub(super) async fn measure(
     let nth = |number| scale.changed_meeting(number);
     let commits = cluster.writer.change(nth, scale.changes, scale.load, &marks).await?;
     let last = commits.iter().map(|commit| commit.revision).max().context("something was committed")?;
-    edges.reach(usher_model::revision::Revision::new(at.epoch, last), PATIENCE).await?;
+    edges.reach(Revision::new(at.epoch, last), PATIENCE).await?;
     let (passed, usage) = (begun.elapsed().as_secs_f64(), meter.end()?);
     let changes = (commits.len() * writer::GATHERED) as f64;
     Ok(FanOut {
@@ -57,9 +53,9 @@ pub(super) async fn measure(
     })
 }
 
-/// Returns the cores that the leader uses without changes, over one interval of polls.
+/// Returns the cores that the leader uses without changes, over as much time as changes are made.
 pub(super) async fn at_rest(cluster: &SizeCluster, scale: SizeScale) -> Result<f64> {
     let meter = UsageMeter::start(cluster)?;
-    tokio::time::sleep(scale.load.max(INTERVAL)).await;
+    tokio::time::sleep(scale.load).await;
     Ok(meter.end()?.leader.cores)
 }

@@ -10,9 +10,6 @@ const MEETINGS: usize = 1_000;
 /// One server of this number hangs.
 pub(super) const HANGING: usize = 10;
 
-/// The time between two polls of one server, that of a deployment.
-pub(super) const INTERVAL: Duration = Duration::from_secs(10);
-
 /// The size of the fleet and the lengths of the measurements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SizeScale {
@@ -20,6 +17,8 @@ pub(super) struct SizeScale {
     pub(super) servers: usize,
     /// The number of meetings in the store.
     pub(super) meetings: usize,
+    /// The time between two polls of one server.
+    pub(super) interval: Duration,
     /// The streams of edges: few, then many.
     pub(super) streams: [usize; 2],
     /// The length of the measurement at rest.
@@ -34,13 +33,15 @@ impl SizeScale {
     pub(super) fn of(args: &BenchArgs) -> Self {
         let servers = args.servers.unwrap_or(if args.quick { 20 } else { 1_000 });
         let per_server = if args.quick { MEETINGS / 20 } else { MEETINGS };
+        // That of a deployment, by default.
+        let interval = Duration::from_secs(if args.quick { 1 } else { 10 });
         let (rest, load) = match (args.quick, args.long) {
-            (true, _) => (INTERVAL, INTERVAL / 5),
-            (_, true) => (INTERVAL * 60, INTERVAL * 6),
-            _ => (INTERVAL * 6, INTERVAL * 2),
+            (true, _) => (interval * 3, interval),
+            (_, true) => (interval * 60, interval * 6),
+            _ => (interval * 6, interval * 2),
         };
         let streams = if args.quick { [5, 20] } else { [50, 500] };
-        Self { servers, meetings: servers * per_server, streams, rest, load, changes: 1_000 }
+        Self { servers, meetings: servers * per_server, interval, streams, rest, load, changes: 1_000 }
     }
 
     /// Tells whether a server hangs: it accepts connections and never answers.
@@ -77,9 +78,10 @@ mod tests {
         let scale = SizeScale {
             servers: 20,
             meetings: 200,
+            interval: Duration::from_secs(10),
             streams: [1, 2],
-            rest: INTERVAL,
-            load: INTERVAL,
+            rest: Duration::from_secs(10),
+            load: Duration::from_secs(10),
             changes: 1,
         };
         assert_eq!(scale.answering(), 18);

@@ -2,7 +2,7 @@
 //! acknowledges every delta, as an edge does. 500 tables of a million meetings do not fit into one
 //! machine, so these edges say that they have the present table already.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::{mpsc, watch};
@@ -45,7 +45,9 @@ impl EdgeStreams {
             let stream = EdgeStream { name, plane, applied: sender, marks: marks.subscribe() };
             tasks.spawn("edge", |stop| async move {
                 tokio::select! {
-                    followed = stream.follow(have) => followed,
+                    followed = stream.follow(have) => {
+                        followed.inspect_err(|error| eprintln!("bench: stream of an edge: {error:#}"))
+                    }
                     () = stop.cancelled() => Ok(()),
                 }
             });
@@ -55,7 +57,7 @@ impl EdgeStreams {
     }
 
     /// Waits until every edge is at `revision` or later.
-    pub(super) async fn reach(&mut self, revision: Revision, patience: std::time::Duration) -> Result<()> {
+    pub(super) async fn reach(&mut self, revision: Revision, patience: Duration) -> Result<()> {
         for (number, applied) in self.applied.iter_mut().enumerate() {
             let reached = applied.wait_for(|at| at.reaches(revision));
             let reached = tokio::time::timeout(patience, reached).await;
