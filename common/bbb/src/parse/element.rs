@@ -51,6 +51,15 @@ pub(super) enum ElementStep<'a> {
     End,
 }
 
+/// A complete element without attributes, elements or references inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlainLeaf<'a> {
+    pub(super) name: &'a str,
+    /// Position of the text, bytes.
+    pub(super) text_at: usize,
+    pub(super) text: &'a str,
+}
+
 /// A reader of a document, at a position between its first and its last byte.
 ///
 /// Below `metadata` and `customdata` applications name the elements, and servers do not escape the names. There an end
@@ -58,6 +67,10 @@ pub(super) enum ElementStep<'a> {
 pub(super) struct ElementWalk<'a> {
     document: &'a str,
     reader: Reader<&'a [u8]>,
+    /// Position at which `reader` began, bytes.
+    begun_at: usize,
+    /// Position after the last leaf that was read without `reader`, if the reader is not there yet.
+    ahead: Option<usize>,
     open: Vec<&'a str>,
 }
 
@@ -79,13 +92,8 @@ impl<'a> ElementWalk<'a> {
         if document.is_empty() {
             return Err(UnreadableReply::Empty);
         }
-        let mut reader = Reader::from_str(document);
-        let config = reader.config_mut();
-        config.check_end_names = false;
-        config.allow_unmatched_ends = true;
-        config.allow_dangling_amp = true;
-        config.expand_empty_elements = true;
-        Ok(Self { document, reader, open: Vec::with_capacity(8) })
+        let (reader, open) = (reader_of(document), Vec::with_capacity(8));
+        Ok(Self { document, reader, begun_at: 0, ahead: None, open })
     }
 
     /// Returns the number of open elements.
@@ -95,8 +103,8 @@ impl<'a> ElementWalk<'a> {
 
     /// Returns the position after the last step, in bytes.
     pub(super) fn position(&self) -> usize {
-        usize::try_from(self.reader.buffer_position())
-            .map_or(self.document.len(), |at| at.min(self.document.len()))
+        let read = || usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        self.ahead.unwrap_or_else(|| self.begun_at.saturating_add(read()).min(self.document.len()))
     }
 
     /// Returns a part of the document, unchanged.
@@ -107,6 +115,9 @@ impl<'a> ElementWalk<'a> {
     /// Returns the next child of the element at `depth`, or `None` if that element has ended.
     pub(super) fn child(&mut self, depth: usize) -> Result<Option<(&'a str, usize)>, UnreadableReply> {
         while self.depth() >= depth {
+            if self.depth() > depth && self.plain_leaf().is_some() {
+                continue;
+            }
             match self.next()? {
                 ElementStep::Open { name, at } if self.depth() == depth + 1 => return Ok(Some((name, at))),
                 ElementStep::End => break,
@@ -114,6 +125,30 @@ impl<'a> ElementWalk<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the next child of the innermost element and passes it, if the child is the next part of
+    /// the document and plain. Nearly all elements of an answer are, and this is several times as fast
+    /// as the steps of the reader, whose results are the same.
+    pub(super) fn plain_leaf(&mut self) -> Option<PlainLeaf<'a>> {
+        let at = self.position();
+        // The end of an empty element is still to come, although its text was read.
+        if self.open.is_empty() || self.document.get(..at)?.ends_with("/>") {
+            return None;
+        }
+        let from = at + self.document.get(at..)?.bytes().position(|byte| !byte.is_ascii_whitespace())?;
+        let tag = self.document.get(from..)?.strip_prefix('<')?;
+        let name_len = tag.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')?;
+        let (name, inner) = (&tag[..name_len], tag[name_len..].strip_prefix('>')?);
+        // A line end is left to the reader, because XML has rules for it.
+        let text_len = inner.bytes().position(|byte| matches!(byte, b'<' | b'&' | b'\r'))?;
+        let rest = inner[text_len..].strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
+        let is_name = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+        if !is_name || self.open.len() == MAX_DEPTH {
+            return None;
+        }
+        self.ahead = Some(self.document.len() - rest.len());
+        Some(PlainLeaf { name, text_at: from + name_len + 2, text: &inner[..text_len] })
     }
 
     /// Returns the text of the innermost element and leaves it.
@@ -150,6 +185,9 @@ impl<'a> ElementWalk<'a> {
 
     /// Returns the next step of the document.
     pub(super) fn next(&mut self) -> Result<ElementStep<'a>, UnreadableReply> {
+        if let Some(at) = self.ahead.take() {
+            (self.reader, self.begun_at) = (reader_of(self.slice(at, self.document.len())), at);
+        }
         loop {
             let at = self.position();
             let event = self.reader.read_event().map_err(|error| match error {
@@ -207,6 +245,16 @@ impl<'a> ElementWalk<'a> {
         }
         Ok(ElementStep::Text(text))
     }
+}
+
+fn reader_of(text: &str) -> Reader<&[u8]> {
+    let mut reader = Reader::from_str(text);
+    let config = reader.config_mut();
+    config.check_end_names = false;
+    config.allow_unmatched_ends = true;
+    config.allow_dangling_amp = true;
+    config.expand_empty_elements = true;
+    reader
 }
 
 fn resolve<'a>(reference: &BytesRef<'a>) -> Cow<'a, str> {

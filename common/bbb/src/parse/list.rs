@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    element::{ElementWalk, UnreadableReply},
+    element::{ElementWalk, PlainLeaf, UnreadableReply},
     listing::{self, ParsedList},
     numbers::{create_time_of, digits},
     outcome::ServerReply,
@@ -105,29 +105,29 @@ fn meeting<'a>(walk: &mut ElementWalk<'a>, at: usize) -> Result<ListedMeeting<'a
     let depth = walk.depth();
     let mut meeting = ListedMeeting::default();
     let mut create_time = None;
-    while let Some((name, _)) = walk.child(depth)? {
-        match name {
+    while let Some(child) = next_child(walk, depth)? {
+        match child.name {
             "meetingID" => {
-                meeting.meeting_id_at = walk.position() - at;
-                meeting.meeting_id = walk.text()?.into_owned();
+                meeting.meeting_id_at = child.text_at - at;
+                meeting.meeting_id = child.text(walk)?.into_owned();
             }
-            "internalMeetingID" => meeting.internal_id = walk.text()?.trim().into(),
-            "createTime" => create_time = Some(digits(&walk.text()?)),
-            "participantCount" => meeting.participants = count(&walk.text()?),
-            "voiceBridge" => walk.text()?.trim().clone_into(&mut meeting.voice_bridge),
-            "maxUsers" => meeting.max_users = count(&walk.text()?),
-            "running" => meeting.running = truth(&walk.text()?),
-            "hasBeenForciblyEnded" => meeting.forcibly_ended = truth(&walk.text()?),
-            "isBreakout" => meeting.is_breakout = truth(&walk.text()?),
-            "parentMeetingID" => meeting.parent_internal_id = Some(walk.text()?.trim().to_owned()),
+            "internalMeetingID" => meeting.internal_id = child.text(walk)?.trim().into(),
+            "createTime" => create_time = Some(digits(&child.text(walk)?)),
+            "participantCount" => meeting.participants = count(&child.text(walk)?),
+            "voiceBridge" => child.text(walk)?.trim().clone_into(&mut meeting.voice_bridge),
+            "maxUsers" => meeting.max_users = count(&child.text(walk)?),
+            "running" => meeting.running = truth(&child.text(walk)?),
+            "hasBeenForciblyEnded" => meeting.forcibly_ended = truth(&child.text(walk)?),
+            "isBreakout" => meeting.is_breakout = truth(&child.text(walk)?),
+            "parentMeetingID" => meeting.parent_internal_id = Some(child.text(walk)?.trim().to_owned()),
             "moderatorPW" => {
-                let password = walk.text()?;
+                let password = child.text(walk)?;
                 meeting.moderator_password = (!password.is_empty()).then(|| Secret::new(&password));
             }
-            "metadata" => {
-                while let Some((key, _)) = walk.child(depth + 1)? {
-                    let value = walk.text()?.into_owned();
-                    meeting.metadata.push((key.to_owned(), value));
+            "metadata" if child.leaf.is_none() => {
+                while let Some(entry) = next_child(walk, depth + 1)? {
+                    let value = entry.text(walk)?.into_owned();
+                    meeting.metadata.push((entry.name.to_owned(), value));
                 }
             }
             _ => {}
@@ -145,6 +145,35 @@ fn meeting<'a>(walk: &mut ElementWalk<'a>, at: usize) -> Result<ListedMeeting<'a
         meeting.parent_internal_id = None;
     }
     Ok(meeting)
+}
+
+/// A child of a meeting or of its metadata.
+struct ListedChild<'a> {
+    name: &'a str,
+    /// Position of its text, bytes.
+    text_at: usize,
+    /// The text of a plain element, which the walk has passed; otherwise the element is open.
+    leaf: Option<&'a str>,
+}
+
+impl<'a> ListedChild<'a> {
+    fn text(&self, walk: &mut ElementWalk<'a>) -> Result<Cow<'a, str>, UnreadableReply> {
+        self.leaf.map_or_else(|| walk.text(), |text| Ok(Cow::Borrowed(text)))
+    }
+}
+
+/// Returns the next child of the element at `depth`, or `None` if that element has ended.
+fn next_child<'a>(
+    walk: &mut ElementWalk<'a>,
+    depth: usize,
+) -> Result<Option<ListedChild<'a>>, UnreadableReply> {
+    if walk.depth() == depth
+        && let Some(PlainLeaf { name, text_at, text }) = walk.plain_leaf()
+    {
+        return Ok(Some(ListedChild { name, text_at, leaf: Some(text) }));
+    }
+    let opened = walk.child(depth)?;
+    Ok(opened.map(|(name, _)| ListedChild { name, text_at: walk.position(), leaf: None }))
 }
 
 fn count(text: &str) -> u32 {

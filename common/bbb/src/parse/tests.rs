@@ -235,6 +235,38 @@ fn near_answers() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..14).prop_map(|parts| parts.concat())
 }
 
+/// A part of a meeting in a list.
+fn listed_part() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "<meetingID>a</meetingID>",
+        "<meetingID>a b</meetingID>",
+        "<meetingID>a<b>c</b></meetingID>",
+        "<internalMeetingID>i-1</internalMeetingID>",
+        "\n  <internalMeetingID> i-2 </internalMeetingID>",
+        "<participantCount>1,234</participantCount>",
+        "<participantCount/>",
+        "<attendees><attendee><role>VIEWER</role><meetingID>x</meetingID></attendee></attendees>",
+        "<attendees/>",
+        "<empty/><isBreakout>true</isBreakout>",
+        "<metadata>",
+        "</metadata>",
+        "<metadata><a>1</a><my key>2</my key><b>3</b></metadata>",
+        "<metadata/>",
+        "<metadata>text</metadata>",
+        "<usher-tenant>school</usher-tenant>",
+        "<meeting>",
+        "</meeting>",
+        "<a>&amp;</a>",
+        "<moderatorPW>a\r\nb</moderatorPW>",
+        "<x y=\"1\">z</x>",
+        "<-a>1</-a>",
+        "text",
+        "</stray>",
+        "<open>",
+        "é",
+    ])
+}
+
 proptest! {
     #[test]
     fn arbitrary_bodies_never_panic(body in prop_oneof![near_answers(), ".{0,200}"]) {
@@ -242,6 +274,30 @@ proptest! {
         let stripped = strip_usher_metadata(&body);
         prop_assert!(stripped.len() <= body.len());
         prop_assert_eq!(strip_usher_metadata(&stripped), stripped.as_ref());
+    }
+
+    /// An element with a comment is read step by step.
+    #[test]
+    fn plain_elements_read_as_they_do_step_by_step(parts in prop::collection::vec(listed_part(), 0..12)) {
+        let body = format!(
+            "<response><returncode>SUCCESS</returncode><meetings><meeting>{}</meeting>\n</meetings></response>",
+            parts.concat()
+        );
+        let stepwise = body.replace("</", "<!----></");
+        let read = |body| {
+            meetings(body).map(|reply| match reply {
+                ServerReply::Success(listed) => {
+                    let whole = |listed: ListedMeeting<'_>| {
+                        let at = &listed.raw[listed.meeting_id_at..];
+                        assert!(at.starts_with(listed.meeting_id.split(['&', '<']).next().unwrap_or_default()));
+                        ListedMeeting { raw: "", meeting_id_at: 0, ..listed }
+                    };
+                    listed.into_iter().map(whole).collect()
+                }
+                ServerReply::Failed(_) => Vec::new(),
+            })
+        };
+        prop_assert_eq!(read(&body), read(&stepwise), "{}", body);
     }
 
     #[test]
