@@ -53,7 +53,7 @@ pub(super) struct RecordIndex {
 #[derive(Debug, Clone)]
 enum StemKeys {
     One(MeetingKey),
-    Several(Box<Vec<MeetingKey>>),
+    Several(Box<[MeetingKey]>),
 }
 
 impl StemKeys {
@@ -66,7 +66,7 @@ impl StemKeys {
 
     /// Returns the keys with one more.
     fn with(&self, key: &MeetingKey) -> Self {
-        Self::Several(Box::new([self.as_slice(), std::slice::from_ref(key)].concat()))
+        Self::Several([self.as_slice(), std::slice::from_ref(key)].concat().into_boxed_slice())
     }
 
     /// Returns the keys without one; `None` if no other is left.
@@ -76,7 +76,7 @@ impl StemKeys {
         match left.len() {
             0 => None,
             1 => left.pop().map(Self::One),
-            _ => Some(Self::Several(Box::new(left))),
+            _ => Some(Self::Several(left.into_boxed_slice())),
         }
     }
 }
