@@ -74,7 +74,8 @@ impl RecordWriter {
     pub(crate) async fn add_servers(&self, servers: impl Iterator<Item = Server>) -> Result<u64> {
         let mut last = 0;
         for server in servers {
-            let plan = Plan { guards: Vec::new(), writes: vec![PlanWrite::Server(server)] };
+            let write = PlanWrite::Server(server.id.clone(), server);
+            let plan = Plan { guards: Vec::new(), writes: vec![write] };
             last = commit(Arc::clone(&self.store), vec![self.codec.txn(&plan, None)]).await?;
         }
         Ok(last)
