@@ -158,13 +158,16 @@ impl ServerMemory {
     /// room, which ends with it. A parent may be a breakout room itself. A room that replaced one
     /// with the same internal id may be its own ancestor: the number of meetings limits the search.
     pub(crate) fn is_ending(&self, meeting: &ServerMeeting) -> bool {
-        let parent_of = |meeting: &Option<&ServerMeeting>| {
-            let room = meeting.as_ref()?.breakout.as_ref()?;
-            Some(self.meetings.get(&room.parent_internal_id))
-        };
-        std::iter::successors(Some(Some(meeting)), parent_of)
-            .take(self.meetings.len())
-            .any(|ancestor| ancestor.is_none_or(ServerMeeting::end_is_accepted))
+        let mut ancestor = Some(meeting);
+        for _ in 0..self.meetings.len() {
+            let Some(meeting) = ancestor else { return true };
+            if meeting.end_is_accepted() {
+                return true;
+            }
+            let Some(room) = &meeting.breakout else { return false };
+            ancestor = self.meetings.get(&room.parent_internal_id);
+        }
+        false
     }
 
     /// Finds a meeting as BBB does: first `id` is the beginning of an internal id, then a
