@@ -131,7 +131,9 @@ async fn all_entries_come_first_and_then_every_change() {
     let feed = open_feed(4);
     let mut follower = follow(&feed, &store);
     assert_eq!(follower.next().await, PrefixUpdate::All(listing(5)));
-    [5, 6, 9].into_iter().for_each(|revision| feed.hand_out(&batch(revision)));
+    for revision in [5, 6, 9] {
+        feed.hand_out(&batch(revision));
+    }
     assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(6)), "the listing shows revision 5");
     assert_eq!(follower.next().await, PrefixUpdate::Changed(batch(9)));
     assert_eq!(store.reads(), [begun]);
@@ -144,7 +146,9 @@ async fn no_change_between_the_joining_and_the_listing_is_missed() {
     let mut follower = follow(&feed, &store);
     let meanwhile = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        [5, 6, 7].into_iter().for_each(|revision| feed.hand_out(&batch(revision)));
+        for revision in [5, 6, 7] {
+            feed.hand_out(&batch(revision));
+        }
     };
     let (first, ()) = tokio::join!(follower.next(), meanwhile);
     assert_eq!(first, PrefixUpdate::All(listing(6)));
