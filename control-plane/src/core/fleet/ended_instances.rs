@@ -56,3 +56,36 @@ impl EndedInstances {
         self.keys.get(instance)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use usher_model::meeting::MeetingRecord;
+
+    use super::*;
+    use crate::core::{
+        plan::{FleetKey, PlanWrite},
+        policy::Policy,
+        testkit::{FleetBench, iid, key, record, sid},
+    };
+
+    #[test]
+    fn an_instance_is_remembered_for_a_day_from_its_end_on() {
+        let mut bench = FleetBench::with_servers(Policy::default(), &["a"]);
+        for max_users in [0, 5] {
+            let running = MeetingRecord { max_users, ..record("a", "m-1") };
+            bench.write(PlanWrite::Record(key("m"), running));
+        }
+        bench.pass(KEEP);
+        bench.write(PlanWrite::Delete(FleetKey::Record(key("m"))));
+        bench.pass(KEEP / 2);
+        bench.write(PlanWrite::Record(key("n"), record("a", "n-1")));
+        bench.write(PlanWrite::Delete(FleetKey::Record(key("n"))));
+        for (meeting, instance) in [("m", "m-1"), ("n", "n-1")] {
+            assert_eq!(bench.fleet.instance_on(&sid("a"), &iid(instance)), Some(key(meeting)));
+        }
+        bench.pass(KEEP);
+        bench.write(PlanWrite::Record(key("o"), record("a", "o-1")));
+        bench.write(PlanWrite::Delete(FleetKey::Record(key("o"))));
+        assert_eq!(bench.fleet.instance_on(&sid("a"), &iid("m-1")), None);
+    }
+}

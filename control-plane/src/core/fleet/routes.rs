@@ -27,7 +27,10 @@ impl Fleet {
             self.removals.record_removed(key.clone(), revision, now);
         }
         let old = self.records.set(key, stored, now);
-        if let Some(instance) = old.as_ref().and_then(|old| old.stored.value.state.internal_id()) {
+        let instance = old.as_ref().and_then(|old| old.stored.value.state.internal_id());
+        let is_named = |instance| self.records.get(key).is_some_and(|new| new.stored.value.names(instance));
+        // The memory of an instance lasts from its end on, so no earlier change may begin it.
+        if let Some(instance) = instance.filter(|instance| !is_named(instance)) {
             self.ended.remember(instance, key, now);
         }
         if let Some(old) = &old
