@@ -32,7 +32,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_client(false)
         .build_server(false)
         .bytes("usher.v1.PlaceMeetingRequest.request_digest")
-        .bytes("usher.store.v1.RecordValue.request_digest")
         .bytes("usher.store.v1.DeliveryValue.body")
         .bytes("usher.v1.AcceptCallbackRequest.body")
         .compile_fds(descriptors.clone())?;

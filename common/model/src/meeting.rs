@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use crate::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
     voice::VoiceBridge,
@@ -77,7 +75,7 @@ pub struct MeetingRecord {
     /// Placement token: the random name of the placement that made the record.
     pub token: String,
     /// Digest of the parameters of the create.
-    pub request_digest: Bytes,
+    pub request_digest: Box<[u8]>,
     /// Wall clock of the placement, milliseconds since 1970; for operators.
     pub created_at_ms: i64,
     /// Value of `maxParticipants`; 0 means no limit.

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
     id::{InternalMeetingId, MeetingId, ServerId, TenantId},
@@ -216,7 +215,7 @@ pub(crate) fn record(server: &str, instance: &str) -> MeetingRecord {
         state: RecordState::Active { internal_id: iid(instance), create_time_ms: 1 },
         server: sid(server),
         token: "t".to_owned(),
-        request_digest: Bytes::new(),
+        request_digest: Box::default(),
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,

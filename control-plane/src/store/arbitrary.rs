@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
@@ -209,7 +208,7 @@ fn record() -> impl Strategy<Value = MeetingRecord> {
                 state,
                 server,
                 token,
-                request_digest: Bytes::from(digest),
+                request_digest: digest.into(),
                 created_at_ms,
                 max_users,
                 size_hint,

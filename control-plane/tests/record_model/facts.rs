@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::core::{
     fleet::Fleet,
@@ -143,7 +142,7 @@ fn record(rec: Rec) -> MeetingRecord {
         state,
         server: sid(usize::from(rec.server)),
         token: token(rec.token),
-        request_digest: Bytes::new(),
+        request_digest: Box::default(),
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,

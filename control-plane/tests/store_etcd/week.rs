@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_control_plane::{
@@ -137,7 +136,7 @@ impl University {
             state: RecordState::Pending,
             server: Self::id(server),
             token: format!("{:032x}", self.begun),
-            request_digest: Bytes::from(vec![7; 32]),
+            request_digest: vec![7; 32].into(),
             created_at_ms: 1_700_000_000_000,
             max_users: 0,
             size_hint: 0,

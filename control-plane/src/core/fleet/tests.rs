@@ -31,7 +31,7 @@ fn record(server: &str, state: u8, token: &str) -> MeetingRecord {
         state,
         server: sid(server),
         token: token.into(),
-        request_digest: "".into(),
+        request_digest: Box::default(),
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,

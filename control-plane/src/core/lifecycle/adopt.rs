@@ -1,6 +1,5 @@
 //! Adoption by name: an operator names a server's meeting that another balancer created (ADR 12).
 
-use bytes::Bytes;
 use usher_model::{
     id::{ServerId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey},
@@ -126,7 +125,7 @@ fn record(server: &ServerId, listed: &SampledMeeting, sample: &ServerSample) -> 
         state: RecordState::Active { internal_id: listed.internal_id.clone(), create_time_ms },
         server: server.clone(),
         token: String::new(),
-        request_digest: Bytes::new(),
+        request_digest: Box::default(),
         created_at_ms: create_time_ms,
         max_users: listed.max_users,
         size_hint: listed.size_hint,

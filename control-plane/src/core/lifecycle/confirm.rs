@@ -1,6 +1,5 @@
 //! The confirmation of a create: its server answered SUCCESS.
 
-use bytes::Bytes;
 use usher_model::{
     id::{InternalMeetingId, ServerId},
     meeting::{MeetingKey, MeetingRecord, RecordState, ZombieKey, ZombieState},
@@ -65,7 +64,7 @@ pub fn confirm(fleet: &Fleet, key: &MeetingKey, answer: &CreateAnswer, now_ms: i
                 state: RecordState::Pending,
                 server: answer.server.clone(),
                 token: answer.token.clone().unwrap_or_default(),
-                request_digest: Bytes::new(),
+                request_digest: Box::default(),
                 created_at_ms: now_ms,
                 max_users: 0,
                 size_hint: 0,

@@ -144,7 +144,7 @@ pub(super) fn pending(request: &CreateRequest, server: ServerId, now_ms: i64) ->
         state: RecordState::Pending,
         server,
         token: request.token.clone(),
-        request_digest: request.request_digest.clone(),
+        request_digest: request.request_digest.as_ref().into(),
         created_at_ms: now_ms,
         max_users: request.placement.max_users,
         size_hint: request.placement.size_hint,

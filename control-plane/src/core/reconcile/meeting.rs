@@ -6,7 +6,6 @@ mod voice;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use usher_model::{
     id::{InternalMeetingId, TenantId},
     meeting::{MeetingKey, MeetingRecord, RecordState, Zombie, ZombieKey, ZombieState},
@@ -359,7 +358,7 @@ impl Meeting<'_> {
             state: RecordState::Active { internal_id, create_time_ms },
             server: self.zombie_key.server.clone(),
             token: String::new(),
-            request_digest: Bytes::new(),
+            request_digest: Box::default(),
             created_at_ms: create_time_ms,
             max_users: listed.max_users,
             size_hint: listed.size_hint,

@@ -33,7 +33,7 @@ fn write_record(bench: &mut FleetBench, server: &str, instance: Option<&str>) {
         state,
         server: sid(server),
         token: "t".into(),
-        request_digest: "".into(),
+        request_digest: Box::default(),
         created_at_ms: 0,
         max_users: 0,
         size_hint: 0,

@@ -41,7 +41,7 @@ impl KeyFamily for MeetingRecord {
             server: self.server.to_string(),
             internal_id: self.state.internal_id().map(ToString::to_string).unwrap_or_default(),
             token: self.token.clone(),
-            request_digest: self.request_digest.clone(),
+            request_digest: self.request_digest.to_vec(),
             created_at_ms: self.created_at_ms,
             create_time_ms,
             max_users: self.max_users,
@@ -69,7 +69,7 @@ impl KeyFamily for MeetingRecord {
             server: ServerId::parse(&value.server)
                 .map_err(|source| ValueError::Id { field: "server", source })?,
             token: value.token,
-            request_digest: value.request_digest,
+            request_digest: value.request_digest.into_boxed_slice(),
             created_at_ms: value.created_at_ms,
             max_users: value.max_users,
             size_hint: value.size_hint,

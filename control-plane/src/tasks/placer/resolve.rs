@@ -140,7 +140,6 @@ fn by_instance(fleet: &Fleet, given: &MeetingKey) -> Option<ResolvedRecord> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use usher_model::{meeting::RecordState, server::Health};
     use usher_runtime::tasks::TaskGroup;
 
@@ -168,7 +167,7 @@ mod tests {
             state: RecordState::Active { internal_id: iid("m-1"), create_time_ms: 1 },
             server: sid("a"),
             token: "t".into(),
-            request_digest: Bytes::new(),
+            request_digest: Box::default(),
             created_at_ms: 0,
             max_users: 0,
             size_hint: 0,

@@ -87,7 +87,7 @@ fn h15_panic_frees_every_id_at_once_in_bounded_plans() {
             state,
             server: sid("a"),
             token: String::new(),
-            request_digest: Bytes::new(),
+            request_digest: Box::default(),
             created_at_ms: 0,
             max_users: 0,
             size_hint: 0,

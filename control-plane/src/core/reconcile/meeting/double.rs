@@ -89,7 +89,6 @@ fn create_time(record: &MeetingRecord) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use usher_model::{
         meeting::{MeetingRecord, RecordState, ZombieState},
         server::{AdminState, Server, ServerSample},
@@ -112,7 +111,7 @@ mod tests {
             },
             server: sid(server),
             token: token.to_owned(),
-            request_digest: Bytes::new(),
+            request_digest: Box::default(),
             created_at_ms: 0,
             max_users: 0,
             size_hint: 0,
