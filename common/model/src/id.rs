@@ -1,8 +1,12 @@
 //! Identifiers. Text from outside is parsed into them once, and the rest of the code uses no bare strings
 //! (style P10).
+//!
+//! The copies of an identifier share one text, and each takes one word: a million meetings are in many
+//! indexes, so that the second word of an `Arc<str>` would cost more than the texts.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{borrow::Borrow, fmt};
 
+use arcstr::ArcStr;
 use usher_bbb::text_length::utf16_length;
 
 /// The reason why a text is no identifier.
@@ -34,14 +38,14 @@ macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// Parses the text of an identifier.
             pub fn parse(value: &str) -> Result<Self, IdError> {
                 let check: fn(&'static str, &str) -> Result<(), IdError> = $check;
                 check($kind, value)?;
-                Ok(Self(Arc::from(value)))
+                Ok(Self(ArcStr::from(value)))
             }
 
             /// Returns the identifier exactly as it was written.
@@ -134,7 +138,7 @@ impl TenantId {
 
     /// Returns the tenant `default`.
     pub fn default_tenant() -> Self {
-        Self(Arc::from(Self::DEFAULT))
+        Self(arcstr::literal!(TenantId::DEFAULT))
     }
 }
 
