@@ -12,5 +12,4 @@ mod tests;
 pub use delta::{RevisionGap, RoutingDelta, diff};
 pub use digest::{DigestInput, TableDigest};
 pub use entry::{MeetingRoute, RouteState, ServerRoute, TenantRoute};
-pub use sharded::ShardedMap;
 pub use table::RoutingTable;

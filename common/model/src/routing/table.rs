@@ -1,12 +1,17 @@
 //! The routing table: the immutable view by which edges route, at one revision (I9: equal at equal revisions).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use super::{
     delta::{RevisionGap, RoutingDelta},
     digest::{DigestInput, TableDigest},
     entry::{MeetingRoute, ServerRoute, TenantRoute},
-    sharded::ShardedMap,
+    sharded::ShardedSet,
 };
 use crate::{
     id::{ServerId, TenantId},
@@ -20,8 +25,32 @@ pub struct RoutingTable {
     revision: Revision,
     servers: Arc<BTreeMap<ServerId, ServerRoute>>,
     tenants: Arc<BTreeMap<TenantId, TenantRoute>>,
-    meetings: ShardedMap<MeetingKey, Arc<MeetingRoute>>,
+    meetings: ShardedSet<MeetingKey, KeyedRoute>,
     digest: TableDigest,
+}
+
+/// The route of a meeting as an entry of the set, which finds it by its key.
+#[derive(Debug, Clone)]
+struct KeyedRoute(Arc<MeetingRoute>);
+
+impl Borrow<MeetingKey> for KeyedRoute {
+    fn borrow(&self) -> &MeetingKey {
+        &self.0.key
+    }
+}
+
+impl PartialEq for KeyedRoute {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for KeyedRoute {}
+
+impl Hash for KeyedRoute {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key.hash(state);
+    }
 }
 
 impl PartialEq for RoutingTable {
@@ -31,7 +60,7 @@ impl PartialEq for RoutingTable {
             && self.servers == other.servers
             && self.tenants == other.tenants
             && self.meetings.len() == other.meetings.len()
-            && self.meetings.iter().all(|(key, route)| other.meetings.get(key) == Some(route))
+            && self.meetings().all(|route| other.meeting(&route.key) == Some(route))
     }
 }
 
@@ -63,7 +92,7 @@ impl RoutingTable {
 
     /// Returns the route of a meeting.
     pub fn meeting(&self, key: &MeetingKey) -> Option<&MeetingRoute> {
-        self.meetings.get(key).map(Arc::as_ref)
+        self.meetings.get(key).map(|entry| entry.0.as_ref())
     }
 
     /// Returns the servers in the order of their ids.
@@ -78,7 +107,7 @@ impl RoutingTable {
 
     /// Returns the meetings, in no particular order.
     pub fn meetings(&self) -> impl Iterator<Item = &MeetingRoute> {
-        self.meetings.iter().map(|(_, route)| route.as_ref())
+        self.meetings.iter().map(|entry| entry.0.as_ref())
     }
 
     /// Returns the number of meetings.
@@ -88,7 +117,7 @@ impl RoutingTable {
 
     /// Visits the meetings in which the two tables may differ.
     pub fn meetings_not_shared_with<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a MeetingRoute> {
-        self.meetings.unshared(&other.meetings).map(|(_, route)| route.as_ref())
+        self.meetings.unshared(&other.meetings).map(|entry| entry.0.as_ref())
     }
 
     /// Applies one delta. The cost depends only on the size of the delta.
@@ -109,12 +138,12 @@ impl RoutingTable {
             let old = match route {
                 Some(route) => {
                     self.digest.add(route);
-                    self.meetings.insert(key.clone(), Arc::new(route.clone()))
+                    self.meetings.insert(KeyedRoute(Arc::new(route.clone())))
                 }
                 None => self.meetings.remove(key),
             };
             if let Some(old) = old {
-                self.digest.remove(old.as_ref());
+                self.digest.remove(old.0.as_ref());
             }
         }
         self.revision = delta.revision;
