@@ -116,6 +116,11 @@ identifier!(
     }
 );
 identifier!(
+    /// The `meetingID` that a server lists, as it is written there: with the name of its tenant, of a breakout
+    /// room, or with altered white space.
+    ListedMeetingId, "listed meeting id", |_, _| Ok(())
+);
+identifier!(
     /// The internal id, by which a server names one instance of a meeting: `sha1(meetingID)-createTime`.
     InternalMeetingId, "internal meeting id", |kind, value| {
         let problem = match value.len() {
@@ -126,6 +131,29 @@ identifier!(
         Err(IdError { kind, value: value.chars().take(NAME_MAX).collect(), problem })
     }
 );
+
+impl From<&str> for ListedMeetingId {
+    fn from(text: &str) -> Self {
+        Self(ArcStr::from(text))
+    }
+}
+
+impl From<&MeetingId> for ListedMeetingId {
+    /// Returns the same text without a copy of it.
+    fn from(id: &MeetingId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl ServerId {
+    /// The id that sorts before all others, to begin a range with.
+    pub const LEAST: Self = Self(arcstr::literal!("-"));
+}
+
+impl MeetingId {
+    /// The id that sorts before all others, to begin a range with.
+    pub const LEAST: Self = Self(arcstr::literal!("\0"));
+}
 
 impl TenantId {
     /// The id of the tenant that owns requests without host or path of another tenant.
@@ -152,6 +180,15 @@ mod tests {
         for (value, part) in [("", "empty"), ("a/b", "only"), (&"x".repeat(65), "longer")] {
             let error = ServerId::parse(value).expect_err("is refused").to_string();
             assert!(error.contains(part) && error.contains("server id"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_least_ids_sort_before_all_others() {
+        for character in (0..=u8::MAX).map(char::from) {
+            let text = character.to_string();
+            assert!(ServerId::parse(&text).map_or(true, |id| id >= ServerId::LEAST), "{text}");
+            assert!(MeetingId::parse(&text).is_ok_and(|id| id >= MeetingId::LEAST), "{text}");
         }
     }
 

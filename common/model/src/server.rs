@@ -5,7 +5,7 @@ mod base_url;
 pub use base_url::{BaseUrlError, base_url, place_of};
 
 use crate::{
-    id::{InternalMeetingId, ServerId, TenantId},
+    id::{InternalMeetingId, ListedMeetingId, ServerId, TenantId},
     meeting::MeetingKey,
     request_mark::RequestMark,
     voice::VoiceBridge,
@@ -104,7 +104,7 @@ pub struct SampledMeeting {
     /// Usher.
     pub claim: Option<TenantId>,
     /// The `meetingID` on the server.
-    pub external_id: String,
+    pub external_id: ListedMeetingId,
     /// Internal id of the meeting.
     pub internal_id: InternalMeetingId,
     /// Number of users, moderators included (S2).

@@ -40,7 +40,7 @@ fn sampled(listed: &ListedMeeting<'_>, clock: i64) -> Result<SampledMeeting, Bbb
         named: room.is_some(),
         key: room.or_else(|| key(listed, &internal_id)),
         claim: claim(listed),
-        external_id: listed.meeting_id.clone(),
+        external_id: listed.meeting_id.as_str().into(),
         internal_id,
         participants: listed.participants,
         age_ms: u64::try_from(clock.saturating_sub(listed.create_time_ms)).unwrap_or(0),

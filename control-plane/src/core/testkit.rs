@@ -235,7 +235,7 @@ pub(crate) fn listed(id: &str, instance: &str) -> SampledMeeting {
     SampledMeeting {
         key: Some(key(id)),
         claim: None,
-        external_id: id.to_owned(),
+        external_id: id.into(),
         internal_id: iid(instance),
         participants: 0,
         age_ms: 3_600_000,

@@ -118,8 +118,8 @@ fn sampled() -> impl Strategy<Value = SampledMeeting> {
             (breakout, named, voice_bridge),
         )| {
             let external_id = match &key {
-                Some(key) if same => key.meeting.to_string(),
-                _ => other,
+                Some(key) if same => (&key.meeting).into(),
+                _ => other.as_str().into(),
             };
             SampledMeeting {
                 key,

@@ -35,7 +35,7 @@ pub(crate) fn sample(codec: &StoreCodec, server: usize, revision: u64) -> StoreE
     let listed = |number| SampledMeeting {
         key: Some(key(number)),
         claim: None,
-        external_id: meeting_id(number).into(),
+        external_id: meeting_id(number).as_str().into(),
         internal_id: internal_id(number),
         participants: (number as u64 + revision) as u32 % 9,
         age_ms: 3_600_000,

@@ -338,7 +338,7 @@ fn listed(instance: u8, marked: bool, named: bool) -> SampledMeeting {
     SampledMeeting {
         key: marked.then(key),
         claim: None,
-        external_id: if named { "m".to_owned() } else { "not ours".to_owned() },
+        external_id: if named { "m" } else { "not ours" }.into(),
         internal_id: iid(instance),
         participants: 0,
         age_ms: 3_600_000,

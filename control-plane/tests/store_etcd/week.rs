@@ -195,7 +195,7 @@ impl University {
         let listed = |meeting: &Running| SampledMeeting {
             key: Some(meeting.key.clone()),
             claim: None,
-            external_id: meeting.key.meeting.to_string(),
+            external_id: (&meeting.key.meeting).into(),
             internal_id: meeting.instance.clone(),
             participants: meeting.users,
             age_ms: u64::try_from(self.time.saturating_sub(meeting.begun).as_millis()).expect("is small"),

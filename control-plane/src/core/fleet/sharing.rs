@@ -33,10 +33,13 @@ impl Fleet {
 
     /// Replaces ids in a sample by those of the records.
     pub(super) fn share_sample(&self, sample: &mut ServerSample) {
-        for SampledMeeting { key, internal_id, .. } in &mut sample.meetings {
+        for SampledMeeting { key, external_id, internal_id, .. } in &mut sample.meetings {
             let Some(key) = key else { continue };
             match self.records.get_shared(key) {
                 Some((own, entry)) => {
+                    if external_id.as_str() == own.meeting.as_str() {
+                        *external_id = (&own.meeting).into();
+                    }
                     *key = own.clone();
                     let known = entry.stored.value.state.internal_id();
                     if let Some(known) = known.filter(|known| *known == internal_id) {
@@ -94,6 +97,10 @@ mod tests {
             assert!(is_one(meeting.key.as_ref().unwrap().meeting.as_str(), key.meeting.as_str()));
             let instance = entry.stored.value.state.internal_id().unwrap();
             assert!(is_one(meeting.internal_id.as_str(), instance.as_str()));
+            assert!(is_one(meeting.external_id.as_str(), key.meeting.as_str()));
+            let route = fleet.routing.meeting(key).unwrap();
+            assert!(is_one(route.key.meeting.as_str(), key.meeting.as_str()));
+            assert!(is_one(route.server.as_str(), entry.stored.value.server.as_str()));
         }
         let before = m.0.meeting.as_str().as_ptr();
         fleet.apply(5, [FleetEvent::Record(key("m"), stored(record("a", "m-1"), 5))], Instant::now());

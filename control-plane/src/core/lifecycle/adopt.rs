@@ -92,7 +92,8 @@ fn find<'s>(key: &MeetingKey, sample: &'s ServerSample) -> Result<&'s SampledMee
         return Ok(marked);
     }
     let id = scope::unscoped_id(key.meeting.as_str()).ok_or(AdoptionOutcome::Unfit)?;
-    let listed = meetings.find(|meeting| meeting.external_id == id).ok_or(AdoptionOutcome::NotRunning)?;
+    let listed =
+        meetings.find(|meeting| meeting.external_id.as_str() == id).ok_or(AdoptionOutcome::NotRunning)?;
     match &listed.key {
         Some(other) => Err(AdoptionOutcome::Taken(other.tenant.clone())),
         None if key.tenant.as_str() == TenantId::DEFAULT => Ok(listed),

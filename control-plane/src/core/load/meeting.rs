@@ -39,7 +39,7 @@ pub fn listed_key(meeting: &SampledMeeting) -> Option<MeetingKey> {
         return None;
     }
     // The guess would be another meeting's id where the server squeezed white space.
-    let is_exact = !is_altered(&meeting.external_id, meeting.internal_id.as_str());
+    let is_exact = !is_altered(meeting.external_id.as_str(), meeting.internal_id.as_str());
     meeting.key.clone().or_else(|| {
         if !is_exact {
             return None;

@@ -94,7 +94,7 @@ fn key_of(fleet: &Fleet, meeting: &SampledMeeting) -> Option<MeetingKey> {
         let (scope, id) = (TenantScope::of(&key.tenant), key.meeting.as_str());
         scope.is_instance(id, instance) || scope.is_unscoped(id, instance)
     };
-    if meeting.breakout || !is_altered(&meeting.external_id, instance.as_str()) {
+    if meeting.breakout || !is_altered(meeting.external_id.as_str(), instance.as_str()) {
         return load::listed_key(meeting);
     }
     let marked = meeting.key.clone();

@@ -41,7 +41,7 @@ fn agrees(fleet: &Fleet, server: &ServerId, meeting: &SampledMeeting) -> bool {
     record.server == *server
         && record.runs(&meeting.internal_id)
         && !meeting.breakout
-        && !is_altered(&meeting.external_id, meeting.internal_id.as_str())
+        && !is_altered(meeting.external_id.as_str(), meeting.internal_id.as_str())
         && fleet.listers_of(&meeting.internal_id).all(|lister| lister == server)
         && bridge_agrees()
 }

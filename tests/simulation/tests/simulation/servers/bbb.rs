@@ -72,7 +72,7 @@ impl SimBbb {
         let meetings = self.meetings.iter().map(|(key, meeting)| SampledMeeting {
             key: Some(key.clone()),
             claim: None,
-            external_id: key.meeting.to_string(),
+            external_id: (&key.meeting).into(),
             internal_id: meeting.created.internal_id.clone(),
             participants: 5,
             age_ms: now.saturating_duration_since(meeting.since).as_millis() as u64,

@@ -127,8 +127,12 @@ fn breakout_rooms_are_their_parents_tenants() {
 fn rooms_that_applications_create_are_told_of_by_the_id_that_servers_gave_them() {
     let mut bench = bench();
     let external = format!("{:040}-5", 1);
-    let room =
-        SampledMeeting { breakout: true, named: true, external_id: external.clone(), ..listed("m", "i-7") };
+    let room = SampledMeeting {
+        breakout: true,
+        named: true,
+        external_id: external.as_str().into(),
+        ..listed("m", "i-7")
+    };
     bench.write(PlanWrite::Record(key("m"), MeetingRecord { breakout: true, ..record("a", "i-7") }));
     let expected = format!("default/{external}");
     assert_eq!(of(&bench, "a", &event(&external, "i-7")), Some(expected.clone()));
