@@ -18,6 +18,8 @@ mod instances;
 mod listing;
 mod placed;
 mod polled;
+mod record_entry;
+mod record_table;
 mod records;
 mod routes;
 mod server;
@@ -41,7 +43,7 @@ use std::{
 pub use candidates::CandidateIndex;
 use foldhash::{HashMap, HashMapExt};
 pub use placed::{PlacedPlace, PlacedRecord};
-pub use records::RecordEntry;
+pub use record_entry::RecordEntry;
 pub use routes::{meeting_route, server_route};
 pub use server::FleetServer;
 pub(in crate::core) use server::id_hash;

@@ -1,7 +1,7 @@
 //! The memory of a control plane for each meeting: a fleet is read from stored values, as a replica
-//! that starts reads it, and the bytes that stay allocated are counted. The count is the same in
-//! each run. The allocator's rounding and the memory that it keeps for itself come on top of it in
-//! a running program.
+//! that starts reads it, and the bytes that stay allocated are counted. The count differs by less
+//! than a byte between two runs. The allocator's rounding, and the memory that it keeps for itself,
+//! come on top of it in a running program.
 
 mod counted_bytes;
 mod stored_fleet;
@@ -17,10 +17,10 @@ use usher_control_plane::{
 use self::stored_fleet::{MEETINGS, SERVERS};
 
 /// The most bytes for a meeting that has a record, a route and a place in its server's sample.
-const MOST_FOR_EACH: usize = 1_150;
+const MOST_FOR_EACH: usize = 720;
 
 /// The most bytes for a meeting while a listing is read, the stored values included.
-const MOST_WHILE_READING: usize = 2_000;
+const MOST_WHILE_READING: usize = 1_600;
 
 #[test]
 fn a_meeting_takes_few_bytes() {
@@ -31,10 +31,10 @@ fn a_meeting_takes_few_bytes() {
 
     let revision = listing.revision;
     let (events, bad) = codec.events(&listing);
-    drop(listing);
     assert!(bad.is_empty(), "{bad:?}");
     let mut fleet = Fleet::new(7, Policy::default());
     drop(fleet.apply_listing(revision, events, Instant::now()));
+    drop(listing);
     let (held, peak) = (counted_bytes::live() - before, counted_bytes::take_peak() - before);
     assert_eq!((fleet.records().len(), fleet.routing().meeting_count()), (MEETINGS, MEETINGS));
     let (each, peak) = (held / MEETINGS, peak / MEETINGS);

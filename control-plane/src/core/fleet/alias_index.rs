@@ -14,19 +14,13 @@ use usher_model::{
 
 use crate::core::instance::create_time_of;
 
-/// The entries whose last sample lists an instance. One entry is the normal case, for which no set
-/// is allocated.
-#[derive(Debug, Clone)]
-enum Listers {
-    One(ServerId),
-    Several(BTreeSet<ServerId>),
-}
-
 /// The index of the aliases: the entries by the hash of each instance, and the pairs of entries
 /// that list a common instance or have the same address.
 #[derive(Debug, Clone)]
 pub(super) struct ServerAliases {
-    listers: HashMap<u64, Listers>,
+    /// The instances of the last samples, as hashes, each with the entries that list it. An ordered
+    /// set takes less memory than a map, half of whose places would be free.
+    listers: BTreeSet<(u64, ServerId)>,
     /// Number of instances that both entries of a pair list; a pair without a common instance is
     /// absent.
     shared: BTreeMap<(ServerId, ServerId), usize>,
@@ -38,7 +32,7 @@ pub(super) struct ServerAliases {
 impl Default for ServerAliases {
     fn default() -> Self {
         Self {
-            listers: HashMap::new(),
+            listers: BTreeSet::new(),
             shared: BTreeMap::new(),
             places: HashMap::new(),
             at: HashMap::new(),
@@ -88,51 +82,26 @@ impl ServerAliases {
     }
 
     fn list(&mut self, id: &ServerId, instance: u64) {
-        let Some(listers) = self.listers.get_mut(&instance) else {
-            self.listers.insert(instance, Listers::One(id.clone()));
-            return;
-        };
-        let mut several = match listers {
-            Listers::One(one) => BTreeSet::from([one.clone()]),
-            Listers::Several(several) => std::mem::take(several),
-        };
-        for other in several.iter().filter(|other| *other != id) {
+        for other in listers_of(&self.listers, instance).filter(|other| *other != id) {
             *self.shared.entry(pair(id, other)).or_default() += 1;
         }
-        several.insert(id.clone());
-        *listers = Listers::Several(several);
+        self.listers.insert((instance, id.clone()));
     }
 
     fn unlist(&mut self, id: &ServerId, instance: u64) {
-        match self.listers.get_mut(&instance) {
-            None => {}
-            Some(Listers::One(_)) => {
-                self.listers.remove(&instance);
-            }
-            Some(Listers::Several(several)) => {
-                several.remove(id);
-                for other in several.iter() {
-                    let shared = pair(id, other);
-                    match self.shared.get_mut(&shared) {
-                        Some(count) if *count > 1 => *count -= 1,
-                        _ => drop(self.shared.remove(&shared)),
-                    }
-                }
-                if several.is_empty() {
-                    self.listers.remove(&instance);
-                }
+        self.listers.remove(&(instance, id.clone()));
+        for other in listers_of(&self.listers, instance) {
+            let shared = pair(id, other);
+            match self.shared.get_mut(&shared) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.shared.remove(&shared)),
             }
         }
     }
 
     /// Visits the entries whose last sample lists an instance.
     pub(super) fn listers_of(&self, instance: &InternalMeetingId) -> impl Iterator<Item = &ServerId> {
-        let (one, several) = match self.listers.get(&hash(instance)) {
-            None => (None, None),
-            Some(Listers::One(one)) => (Some(one), None),
-            Some(Listers::Several(several)) => (None, Some(several)),
-        };
-        one.into_iter().chain(several.into_iter().flatten())
+        listers_of(&self.listers, hash(instance))
     }
 
     /// Visits the entries whose addresses mean the same place as `url`.
@@ -154,6 +123,11 @@ impl ServerAliases {
     pub(super) fn is_empty(&self) -> bool {
         self.shared.is_empty() && self.same_address.is_empty()
     }
+}
+
+fn listers_of(listers: &BTreeSet<(u64, ServerId)>, instance: u64) -> impl Iterator<Item = &ServerId> {
+    let from_first = listers.range((instance, ServerId::LEAST)..);
+    from_first.take_while(move |(other, _)| *other == instance).map(|(_, id)| id)
 }
 
 fn instances(sample: Option<&ServerSample>) -> HashSet<u64> {

@@ -26,8 +26,7 @@ impl Fleet {
             RecordState::Pending => has_time && instance_stem::stem(key, &stored.value) == stem,
             RecordState::Ending { .. } => false,
         };
-        let records = self.records.by_stem(tenant, stem).filter(|key| key.tenant == *tenant);
-        records.filter_map(|key| Some((key, self.record(key)?))).find(named)
+        self.records.by_stem(tenant, stem).map(|(key, entry)| (key, &entry.stored)).find(named)
     }
 
     /// Returns the meeting whose record or zombie on a server names an instance.

@@ -13,10 +13,12 @@ impl Fleet {
     /// this replica saw the entries are kept, because the store does not contain them.
     pub fn apply_listing(&mut self, revision: u64, entries: Vec<FleetEvent>, now: Instant) -> RoutingDelta {
         let named: foldhash::HashSet<FleetKey> = entries.iter().map(FleetEvent::key).collect();
-        let mut events: Vec<FleetEvent> =
+        let gone: Vec<FleetEvent> =
             self.keys().filter(|key| !named.contains(key)).map(FleetEvent::deleted).collect();
-        events.extend(entries);
-        self.apply(revision, events, now)
+        // The listing of a large fleet takes much memory, so that it is neither copied nor kept beside
+        // its keys.
+        drop(named);
+        self.apply(revision, gone.into_iter().chain(entries), now)
     }
 
     /// Returns whether a complete listing belongs to another history than this fleet: it contains a

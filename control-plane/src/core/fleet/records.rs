@@ -14,71 +14,20 @@ use usher_model::{
     meeting::{MeetingKey, MeetingRecord, RecordState},
 };
 
-use super::instance_stem;
+use super::{instance_stem, record_entry::RecordEntry, record_table::RecordTable};
 use crate::core::plan::Stored;
-
-/// A record with the times and the reservation that this replica derives for it.
-#[derive(Debug, Clone)]
-pub struct RecordEntry {
-    /// The record with the store revisions that wrote it.
-    pub stored: Stored<MeetingRecord>,
-    /// When this replica first saw the placement, known by its server and token.
-    pub placed_at: Instant,
-    /// When this replica saw the last change of the record.
-    pub changed_at: Instant,
-    /// Users that the record adds to its server's load because the last sample cannot contain its
-    /// meeting.
-    pub(super) reserved: u32,
-    /// Whether the record is counted among the PENDING records of its server.
-    pub(super) pending: bool,
-    /// Whether the record is counted among the creates that its server has not answered.
-    pub(super) unanswered: bool,
-}
 
 /// The index of all records.
 #[derive(Debug, Clone)]
 pub(super) struct RecordIndex {
-    /// Boxed, because up to half of the places of the map are free.
-    all: HashMap<MeetingKey, Box<RecordEntry>>,
+    all: RecordTable,
     on: HashMap<ServerId, BTreeSet<MeetingKey>>,
     /// The records of each tenant that has any. The ids are a second index beside `all`, because a
     /// look-up by hash is about ten times as fast as one in an ordered map of a million keys.
     of: BTreeMap<TenantId, TenantRecords>,
-    /// The records by their tenants and the stems of the internal ids that they have or may get,
-    /// as hashes. Two ids have one stem only if one of them is unscoped (ADR 12).
-    by_stem: BTreeMap<u64, StemKeys>,
-}
-
-/// The records with one stem. One record is the normal case, for which no list is allocated.
-#[derive(Debug, Clone)]
-enum StemKeys {
-    One(MeetingKey),
-    Several(Box<[MeetingKey]>),
-}
-
-impl StemKeys {
-    fn as_slice(&self) -> &[MeetingKey] {
-        match self {
-            Self::One(key) => std::slice::from_ref(key),
-            Self::Several(keys) => keys,
-        }
-    }
-
-    /// Returns the keys with one more.
-    fn with(&self, key: &MeetingKey) -> Self {
-        Self::Several([self.as_slice(), std::slice::from_ref(key)].concat().into_boxed_slice())
-    }
-
-    /// Returns the keys without one; `None` if no other is left.
-    fn without(&self, key: &MeetingKey) -> Option<Self> {
-        let mut left: Vec<MeetingKey> =
-            self.as_slice().iter().filter(|other| *other != key).cloned().collect();
-        match left.len() {
-            0 => None,
-            1 => left.pop().map(Self::One),
-            _ => Some(Self::Several(left.into_boxed_slice())),
-        }
-    }
+    /// The ids of the records by the hashes of their tenants and of the stems of the internal ids
+    /// that they have or may get. Two ids have one stem only if one of them is unscoped (ADR 12).
+    by_stem: BTreeSet<(u64, MeetingId)>,
 }
 
 /// The records of one tenant.
@@ -92,7 +41,8 @@ struct TenantRecords {
 
 impl Default for RecordIndex {
     fn default() -> Self {
-        Self { all: HashMap::new(), on: HashMap::new(), of: BTreeMap::new(), by_stem: BTreeMap::new() }
+        let (of, by_stem) = (BTreeMap::new(), BTreeSet::new());
+        Self { all: RecordTable::default(), on: HashMap::new(), of, by_stem }
     }
 }
 
@@ -104,13 +54,16 @@ impl RecordIndex {
         stored: Option<Stored<MeetingRecord>>,
         now: Instant,
     ) -> Option<RecordEntry> {
-        let old = self.all.remove(key).map(|old| *old);
+        let old = self.all.remove(key);
         let stems = [old.as_ref().map(|old| &old.stored), stored.as_ref()].map(|stored| {
             stored.map(|stored| stem_hash(&key.tenant, &instance_stem::stem(key, &stored.value)))
         });
         if stems[0] != stems[1] {
-            stems[0].into_iter().for_each(|stem| self.forget_stem(stem, key));
-            stems[1].into_iter().for_each(|stem| self.note_stem(stem, key));
+            let [was, is] = stems.map(|stem| stem.map(|stem| (stem, key.meeting.clone())));
+            self.by_stem.extend(is);
+            if let Some(was) = was {
+                self.by_stem.remove(&was);
+            }
         }
         let was = old.as_ref().is_some_and(|old| counts(&old.stored.value));
         let is = stored.as_ref().is_some_and(|new| counts(&new.value));
@@ -131,36 +84,29 @@ impl RecordIndex {
             });
             let placed_at = same.map_or(now, |old| old.placed_at);
             self.on.entry(stored.value.server.clone()).or_default().insert(key.clone());
-            let entry = RecordEntry {
+            self.all.add(RecordEntry {
+                key: key.clone(),
                 stored,
                 placed_at,
                 changed_at: now,
                 reserved: 0,
                 pending: false,
                 unanswered: false,
-            };
-            self.all.insert(key.clone(), Box::new(entry));
+            });
         }
         old
     }
 
-    fn note_stem(&mut self, stem: u64, key: &MeetingKey) {
-        let keys = self.by_stem.get(&stem).map_or_else(|| StemKeys::One(key.clone()), |keys| keys.with(key));
-        self.by_stem.insert(stem, keys);
-    }
-
-    fn forget_stem(&mut self, stem: u64, key: &MeetingKey) {
-        if let Some(keys) = self.by_stem.remove(&stem)
-            && let Some(left) = keys.without(key)
-        {
-            self.by_stem.insert(stem, left);
-        }
-    }
-
     /// Visits the records of a tenant whose internal id begins with `stem`, as far as it is known,
     /// and perhaps others.
-    pub(super) fn by_stem(&self, tenant: &TenantId, stem: &str) -> impl Iterator<Item = &MeetingKey> {
-        self.by_stem.get(&stem_hash(tenant, stem)).into_iter().flat_map(StemKeys::as_slice)
+    pub(super) fn by_stem<'a>(
+        &'a self,
+        tenant: &TenantId,
+        stem: &str,
+    ) -> impl Iterator<Item = (&'a MeetingKey, &'a RecordEntry)> {
+        let hash = stem_hash(tenant, stem);
+        let ids = self.by_stem.range((hash, MeetingId::LEAST)..).take_while(move |(other, _)| *other == hash);
+        ids.filter_map(|(_, id)| self.get_shared(&MeetingKey::new(tenant.clone(), id.clone())))
     }
 
     /// Lists a record under its tenant. Each pair says whether the record exists, and whether it
@@ -213,7 +159,7 @@ impl RecordIndex {
             let ids = records.ids.range::<MeetingId, _>((start, Bound::Unbounded));
             ids.map(move |id| MeetingKey::new(of.clone(), id.clone()))
         });
-        keys.filter_map(|key| self.all.get_key_value(&key).map(|(key, entry)| (key, &**entry)))
+        keys.filter_map(|key| self.get_shared(&key))
     }
 
     /// Visits the keys of the records on a server after `after` in their order, of one tenant or of
@@ -243,16 +189,16 @@ impl RecordIndex {
     }
 
     pub(super) fn get(&self, key: &MeetingKey) -> Option<&RecordEntry> {
-        self.all.get(key).map(Box::as_ref)
+        self.all.get(key)
     }
 
     pub(super) fn get_mut(&mut self, key: &MeetingKey) -> Option<&mut RecordEntry> {
-        self.all.get_mut(key).map(Box::as_mut)
+        self.all.get_mut(key)
     }
 
     /// Returns the record of `key` with the key that the index holds, for others to share.
     pub(super) fn get_shared(&self, key: &MeetingKey) -> Option<(&MeetingKey, &RecordEntry)> {
-        self.all.get_key_value(key).map(|(key, entry)| (key, &**entry))
+        self.all.get(key).map(|entry| (&entry.key, entry))
     }
 
     /// Returns the id of a tenant with records as the index holds it, for others to share.
@@ -266,7 +212,7 @@ impl RecordIndex {
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&MeetingKey, &RecordEntry)> {
-        self.all.iter().map(|(key, entry)| (key, &**entry))
+        self.all.iter().map(|entry| (&entry.key, entry))
     }
 
     pub(super) fn on(&self, server: &ServerId) -> impl Iterator<Item = &MeetingKey> {
