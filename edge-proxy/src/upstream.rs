@@ -1,7 +1,6 @@
 //! Calls to BBB servers: pooled connections, a deadline for each call, and an outcome that says how
 //! certain it is that the server did not act (design 11).
 
-mod connector;
 mod fair_compute;
 mod fair_turns;
 mod large_request_turns;
@@ -32,13 +31,18 @@ use usher_model::{
     id::{ServerId, TenantId},
     routing::ServerRoute,
 };
-use usher_runtime::{clock, pending::PendingCalls, repeated_warnings::RequestWarnings, telemetry};
+use usher_runtime::{
+    clock,
+    pending::PendingCalls,
+    repeated_warnings::RequestWarnings,
+    server_connector::{ConnectorError, ServerConnector},
+    telemetry,
+};
 
 use large_request_turns::LargeRequestTurns;
 use refusal_warnings::RefusalWarnings;
 use upload_body::{PayloadError, in_memory};
 
-pub use connector::ConnectorError;
 pub use fair_compute::{ComputeRefusal, FairCompute};
 pub use fair_turns::{FairTurn, FairTurns, TooManyWait};
 pub use passive_reports::PassiveReports;
@@ -70,7 +74,7 @@ const XML: HeaderValue = HeaderValue::from_static("application/xml");
 /// The client for BBB servers; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct ServerClient {
-    client: Client<connector::ServerConnector, RequestPayload>,
+    client: Client<ServerConnector, RequestPayload>,
     pending: PendingCalls,
     passive: PassiveReports,
     warnings: Arc<RefusalWarnings>,
@@ -107,7 +111,7 @@ impl ServerClient {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_PER_SERVER)
             .pool_timer(TokioTimer::new())
-            .build(connector::ServerConnector::new(connect_timeout)?);
+            .build(ServerConnector::new(connect_timeout)?);
         Ok(Self {
             client,
             pending,

@@ -12,6 +12,7 @@ pub mod ops;
 pub mod pending;
 pub mod program;
 pub mod repeated_warnings;
+pub mod server_connector;
 pub mod signals;
 pub mod tasks;
 pub mod telemetry;

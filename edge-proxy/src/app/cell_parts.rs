@@ -8,7 +8,7 @@ use usher_model::{
     id::{CellName, EdgeId, IdError},
     settings::{CellSettings, Settings},
 };
-use usher_runtime::{ops::OpsHandle, tasks::TaskGroup};
+use usher_runtime::{ops::OpsHandle, server_connector::ConnectorError, tasks::TaskGroup};
 
 use crate::{
     control::{
@@ -23,7 +23,7 @@ use crate::{
     core::admission::ServerLanes,
     metrics::StreamMetrics,
     server::{CallbackPorts, CellPorts, SharedPorts},
-    upstream::{CallBudgets, ConnectorError, PassiveReports, ServerClient, SharedLists, SharedReads},
+    upstream::{CallBudgets, PassiveReports, ServerClient, SharedLists, SharedReads},
 };
 
 /// The reasons why an edge cannot follow a cell.

@@ -8,6 +8,7 @@ use std::{
     vec,
 };
 
+use crate::names::{NameError, NameResolver};
 use futures::{FutureExt, future::BoxFuture};
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -17,7 +18,6 @@ use hyper_util::{
 };
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
-use usher_runtime::names::{NameError, NameResolver};
 
 /// The system's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +27,17 @@ pub struct ConnectorError(#[from] io::Error);
 /// Connects by TCP or TLS within a time limit. A server that accepts a connection and stays silent
 /// counts as unreachable (C2).
 #[derive(Clone, Debug)]
-pub(super) struct ServerConnector {
+pub struct ServerConnector {
     inner: HttpsConnector<HttpConnector<ServerNames>>,
     timeout: Duration,
 }
 
 impl ServerConnector {
     /// Makes a connector. Connecting and the TLS handshake together may take `timeout`.
-    pub(super) fn new(timeout: Duration) -> Result<Self, ConnectorError> {
+    ///
+    /// # Errors
+    /// The system's certificates cannot be used.
+    pub fn new(timeout: Duration) -> Result<Self, ConnectorError> {
         let mut tcp = HttpConnector::new_with_resolver(ServerNames(NameResolver::system()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
