@@ -32,9 +32,12 @@ impl Fleet {
             self.renew_age(&id, at);
             touched.insert(id);
         }
-        let waits = |server: &&FleetServer| server.reserved > 0 || server.unanswered > 0;
-        let waiting: Vec<ServerId> =
-            self.servers.values().filter(waits).map(|server| server.id().clone()).collect();
+        let waiting: Vec<ServerId> = self
+            .servers
+            .values()
+            .filter(|server| waits_for_time(server))
+            .map(|server| server.id().clone())
+            .collect();
         for id in waiting {
             self.recount(&id, at);
             touched.insert(id);
@@ -43,10 +46,12 @@ impl Fleet {
     }
 
     /// Starts the age of a sample again, because this replica itself polled the server at `at` and
-    /// found no difference.
+    /// found no difference. The reservations that time alone ends are counted again.
     pub fn confirm_sample(&mut self, id: &ServerId, at: Instant) {
         self.renew_age(id, at);
-        self.recount(id, at);
+        if self.servers.get(id).is_some_and(waits_for_time) {
+            self.recount(id, at);
+        }
         self.index_candidates(&BTreeSet::from([id.clone()]));
     }
 
@@ -63,6 +68,11 @@ impl Fleet {
         let Some(server) = self.servers.get_mut(id).filter(|server| server.sample.is_some()) else { return };
         server.sample_applied_at = server.sample_applied_at.max(Some(at));
     }
+}
+
+/// Returns whether the server has a reservation or a create under way, which time alone may end.
+fn waits_for_time(server: &FleetServer) -> bool {
+    server.reserved > 0 || server.unanswered > 0
 }
 
 #[cfg(test)]
