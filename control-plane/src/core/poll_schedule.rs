@@ -17,13 +17,14 @@ pub struct PollSchedule {
 }
 
 impl PollSchedule {
-    /// Returns the schedule of a server that is new or was just enabled: it is polled now.
-    pub fn at_once(interval: Duration) -> Self {
-        Self { first: Duration::ZERO, second: interval }
+    /// Returns the schedule of a server that is new or was just enabled: it is polled now. `place` is a
+    /// number of the server from 0 to 1, equal on every replica. An operator may add a thousand servers
+    /// at once, so the second poll is early as in [`Self::resume`].
+    pub fn at_once(place: f64, interval: Duration) -> Self {
+        Self { first: Duration::ZERO, second: spread_again(place, interval) }
     }
 
-    /// Returns the schedule of a server whose last good sample has this age. `place` is a number of the
-    /// server from 0 to 1, equal on every replica.
+    /// Returns the schedule of a server at `place` whose last good sample has this age.
     ///
     /// A server that is not due yet keeps the schedule of the former leader. An overdue server is polled
     /// within 250 ms. Its second poll is early by up to half an interval, so that servers with a common
@@ -33,10 +34,15 @@ impl PollSchedule {
             Some(due) if !due.is_zero() => Self { first: due, second: due + interval },
             _ => {
                 let first = CATCH_UP.min(interval).mul_f64(place);
-                Self { first, second: first + (interval / 2).mul_f64(1.0 + place) }
+                Self { first, second: first + spread_again(place, interval) }
             }
         }
     }
+}
+
+/// Returns the time from a common first poll to the second one.
+fn spread_again(place: f64, interval: Duration) -> Duration {
+    (interval / 2).mul_f64(1.0 + place)
 }
 
 #[cfg(test)]
@@ -49,6 +55,13 @@ mod tests {
     fn a_server_that_is_not_due_keeps_its_beat() {
         let beat = PollSchedule::resume(Duration::from_secs(4), 0.9, INTERVAL);
         assert_eq!(beat, PollSchedule { first: Duration::from_secs(6), second: Duration::from_secs(16) });
+    }
+
+    #[test]
+    fn servers_that_are_added_together_do_not_keep_a_common_beat() {
+        let beats = [0.0, 0.5, 1.0].map(|place| PollSchedule::at_once(place, INTERVAL));
+        assert!(beats.iter().all(|beat| beat.first.is_zero()));
+        assert_eq!(beats.map(|beat| beat.second.as_secs_f64()), [5.0, 7.5, 10.0]);
     }
 
     #[test]

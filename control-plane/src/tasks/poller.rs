@@ -183,7 +183,7 @@ impl PollerSupervisor {
             }
             let beat = match (begin, age) {
                 (Begin::Resume, Some(age)) => PollSchedule::resume(age, place(&id), self.interval),
-                _ => PollSchedule::at_once(self.interval),
+                _ => PollSchedule::at_once(place(&id), self.interval),
             };
             let (asks, asked) = mpsc::channel(ASKS);
             let stop = CancellationToken::new();
