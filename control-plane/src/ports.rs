@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use usher_bbb::secret::Secret;
 use usher_model::{
     id::InternalMeetingId,
@@ -129,6 +130,15 @@ pub enum WatchError {
 pub trait Store: Send + Sync + 'static {
     /// Reads every entry whose key starts with `prefix`, linearizably.
     async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError>;
+
+    /// Reads every entry whose key starts with `prefix`, linearizably, and hands them out in parts,
+    /// all at one revision, in the order of their keys. So their reader works on one part while the
+    /// next one is read, and the whole is never in memory. The parts are incomplete after an error.
+    async fn read_parts(&self, prefix: &str, parts: mpsc::Sender<StoreListing>) -> Result<(), StoreError> {
+        let listing = self.read_prefix(prefix).await?;
+        let _ = parts.send(listing).await; // a reader that is gone needs no part
+        Ok(())
+    }
 
     /// Returns the store's current revision, linearizably.
     async fn revision(&self) -> Result<u64, StoreError>;

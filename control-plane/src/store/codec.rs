@@ -29,7 +29,7 @@ use crate::{
         seal::HistoryKey,
         unpolled::RememberedNames,
     },
-    ports::{KeyChange, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnWrite},
+    ports::{KeyChange, StoreEntry, StoreTxn, TxnGuard, TxnWrite},
 };
 
 /// Version of the stored values. A reader refuses a newer one.
@@ -47,11 +47,15 @@ impl StoreCodec {
         Self::default()
     }
 
-    /// Reads a whole listing. Each unreadable value is reported, and the others become events.
-    pub fn events(&self, listing: &StoreListing) -> (Vec<FleetEvent>, Vec<UnreadableValue>) {
+    /// Begins the reading of a listing: the values that were read before are no longer present.
+    pub fn begin_listing(&self) {
         self.unknown().clear();
-        let (mut events, mut bad) = (Vec::with_capacity(listing.entries.len()), Vec::new());
-        for entry in &listing.entries {
+    }
+
+    /// Reads a part of a listing. Each unreadable value is reported, and the others become events.
+    pub fn events(&self, entries: &[StoreEntry]) -> (Vec<FleetEvent>, Vec<UnreadableValue>) {
+        let (mut events, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries {
             match self.put_event(entry) {
                 Ok(event) => events.extend(event),
                 Err(fault) => bad.push(fault),

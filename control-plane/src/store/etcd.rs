@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use etcd_client::{Client, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget};
 use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use usher_model::settings::StoreSettings;
 
 pub use self::connect::ConnectError;
@@ -78,37 +79,65 @@ impl EtcdStore {
         Ok((number(header.revision()), header.cluster_id()))
     }
 
-    /// Lists page by page, each at the revision of the first page; `None` if etcd compacted that
-    /// revision meanwhile.
-    async fn list(&self, prefix: &str) -> Result<Option<StoreListing>, StoreError> {
-        let mut pages = ListingPages::new(&self.space.full(prefix), self.space.full("").len());
-        let (mut at, mut entries) = (None, Vec::new());
-        // `meta` is one key, and is read each time a watch continues.
-        let kind = if prefix == keys::META { CallKind::Read } else { CallKind::Long };
-        loop {
+    /// Reads the next page of a listing, at the revision of the first page. `None` means that etcd
+    /// compacted that revision meanwhile.
+    async fn next_page(&self, listing: &mut EtcdListing) -> Result<Option<StoreListing>, StoreError> {
+        let EtcdListing { pages, at, kind, .. } = listing;
+        let mut found = loop {
             let limit = i64::try_from(pages.limit).unwrap_or(i64::MAX);
             let page = GetOptions::new().with_range(pages.until.clone()).with_limit(limit);
             let page = at.map_or_else(|| page.clone(), |at| page.clone().with_revision(revision(at)));
-            let mut found = match self.get(kind, &pages.from, page).await {
-                Ok(found) => found,
+            match self.get(*kind, &pages.from, page).await {
+                Ok(found) => break found,
                 Err(StoreError::Rejected(_)) if at.is_some() => return Ok(None),
-                Err(StoreError::Unavailable(_)) if pages.shrink() => continue,
+                Err(StoreError::Unavailable(_)) if pages.shrink() => {}
                 Err(error) => return Err(error),
-            };
-            let first = || found.header().map(|header| number(header.revision())).unwrap_or_default();
-            let revision = *at.get_or_insert_with(first);
-            let more = found.more();
-            let pairs = found.take_kvs();
-            let bytes = pairs.iter().map(|pair| pair.key().len() + pair.value().len()).sum::<usize>() as u64;
-            let read =
-                PageRead { last: pairs.last().map(KeyValue::key), entries: pairs.len() as u64, bytes, more };
-            let goes_on = pages.advance(read);
-            entries.extend(pairs.into_iter().map(|pair| self.space.entry(pair)));
-            if !goes_on {
-                return Ok(Some(StoreListing { revision, entries }));
             }
-        }
+        };
+        let first = || found.header().map(|header| number(header.revision())).unwrap_or_default();
+        let revision = *at.get_or_insert_with(first);
+        let more = found.more();
+        let pairs = found.take_kvs();
+        let bytes = pairs.iter().map(|pair| pair.key().len() + pair.value().len()).sum::<usize>() as u64;
+        let read =
+            PageRead { last: pairs.last().map(KeyValue::key), entries: pairs.len() as u64, bytes, more };
+        listing.goes_on = listing.pages.advance(read);
+        let entries = pairs.into_iter().map(|pair| self.space.entry(pair)).collect();
+        Ok(Some(StoreListing { revision, entries }))
     }
+
+    fn listing(&self, prefix: &str) -> EtcdListing {
+        // `meta` is one key, and is read each time a watch continues.
+        let kind = if prefix == keys::META { CallKind::Read } else { CallKind::Long };
+        let pages = ListingPages::new(&self.space.full(prefix), self.space.full("").len());
+        EtcdListing { pages, at: None, kind, goes_on: true }
+    }
+
+    /// Reads all pages of a listing; `None` if etcd compacted its revision meanwhile.
+    async fn list(&self, prefix: &str) -> Result<Option<StoreListing>, StoreError> {
+        let mut listing = self.listing(prefix);
+        let mut whole = StoreListing { revision: 0, entries: Vec::new() };
+        while listing.goes_on {
+            let Some(page) = self.next_page(&mut listing).await? else { return Ok(None) };
+            whole.revision = page.revision;
+            whole.entries.extend(page.entries);
+        }
+        Ok(Some(whole))
+    }
+}
+
+/// A listing that is read page by page.
+struct EtcdListing {
+    pages: ListingPages,
+    /// The revision of the first page.
+    at: Option<u64>,
+    kind: CallKind,
+    /// Whether a further page may have entries.
+    goes_on: bool,
+}
+
+fn compacted() -> StoreError {
+    StoreError::Unavailable("etcd compacts faster than the entries can be read".into())
 }
 
 #[async_trait]
@@ -119,7 +148,18 @@ impl Store for EtcdStore {
                 return Ok(listing);
             }
         }
-        Err(StoreError::Unavailable("etcd compacts faster than the entries can be read".into()))
+        Err(compacted())
+    }
+
+    async fn read_parts(&self, prefix: &str, parts: mpsc::Sender<StoreListing>) -> Result<(), StoreError> {
+        let mut listing = self.listing(prefix);
+        while listing.goes_on {
+            let page = self.next_page(&mut listing).await?.ok_or_else(compacted)?;
+            if parts.send(page).await.is_err() {
+                break; // a reader that is gone needs no further part
+            }
+        }
+        Ok(())
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

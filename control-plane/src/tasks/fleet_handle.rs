@@ -343,21 +343,18 @@ impl FleetHandle {
         self.0.revision.send_replace(delta.revision);
     }
 
-    /// Begins another epoch from a complete listing.
-    pub(super) fn restart(
-        &self,
-        epoch: Epoch,
-        age: EpochAge,
-        revision: u64,
-        events: Vec<FleetEvent>,
-        now: Instant,
-    ) {
+    /// Returns the fleet of an epoch before the first entry of a listing.
+    pub(super) fn empty_fleet(&self, epoch: Epoch, revision: u64) -> Fleet {
+        Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun).followed_from(revision)
+    }
+
+    /// Begins another epoch with the fleet of a complete listing.
+    pub(super) fn restart(&self, age: EpochAge, fleet: Fleet, now: Instant) {
+        let Revision { epoch, seq: revision } = fleet.revision();
         {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             self.0.awaited.send_modify(|awaited| awaited.begin(&state.fleet, age, now));
-            let fleet = Fleet::new(epoch.number, self.0.policy.clone()).begun_at(epoch.begun);
-            state.fleet = fleet.followed_from(revision);
-            state.fleet.apply(revision, events, now);
+            state.fleet = fleet;
             state.published = state.fleet.revision();
             state.history = history(state.published);
             state.log = ChangeLog::new(revision, LOG);
@@ -366,7 +363,7 @@ impl FleetHandle {
         // the revision wakes it.
         self.0.complete.store(true, Ordering::Release);
         let _ = self.0.changes.send(PublishedChange::Reset); // fails only if there is no subscriber
-        self.0.revision.send_replace(Revision::new(epoch.number, revision));
+        self.0.revision.send_replace(Revision::new(epoch, revision));
     }
 }
 
@@ -375,8 +372,15 @@ impl FleetHandle {
     /// Returns the handle of a fleet that read these events.
     pub(crate) fn of_events(events: Vec<FleetEvent>) -> Self {
         let handle = Self::new(Policy::default());
-        handle.restart(Epoch { number: 7, begun: 0 }, EpochAge::Old, 1, events, clock::now());
+        handle.restart_at(Epoch { number: 7, begun: 0 }, 1, events);
         handle
+    }
+
+    /// Begins an epoch with the events of a listing.
+    pub(crate) fn restart_at(&self, epoch: Epoch, revision: u64, events: Vec<FleetEvent>) {
+        let mut fleet = self.empty_fleet(epoch, revision);
+        fleet.apply(revision, events, clock::now());
+        self.restart(EpochAge::Old, fleet, clock::now());
     }
 
     /// Notes a poll of a server that saw the same as the sample.

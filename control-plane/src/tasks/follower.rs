@@ -3,6 +3,7 @@
 //! each change on to the other tasks.
 
 mod epoch;
+mod listing;
 mod loss;
 mod witnesses;
 
@@ -14,24 +15,24 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use usher_runtime::clock;
 
-use self::loss::StateLoss;
+use self::{
+    listing::{FleetListing, ListedContent},
+    loss::StateLoss,
+};
 use super::{backoff::Backoff, change_feed::ChangeFeed, fleet_handle::FleetHandle};
 use crate::{
     core::{
         epoch::{Epoch, EpochEvidence},
-        fleet::Fleet,
         plan::FleetEvent,
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    ports::{ChangeBatch, KeyChange, Store, StoreEntry, WatchError},
-    store::{
-        codec::{StoreCodec, UnreadableValue},
-        keys::META,
-    },
+    ports::{ChangeBatch, KeyChange, Store, WatchError},
+    store::codec::{StoreCodec, UnreadableValue},
 };
 
 /// Largest number of waiting changes that are applied together.
@@ -40,6 +41,9 @@ const COALESCE: usize = 512;
 const TURN: Duration = Duration::from_secs(1);
 /// Time without a turn after which the loop counts as stalled.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Number of parts of a listing that wait for the fleet.
+const PARTS: usize = 1;
 
 /// Longest wait for the repetition of a change that was followed before.
 const RESUME_WITHIN: Duration = Duration::from_secs(2);
@@ -177,36 +181,45 @@ impl FleetFollower {
 
     /// Reads all entries and makes the fleet equal to them; `None` if the epoch ends with that.
     async fn list(&self, epoch: Epoch) -> anyhow::Result<Option<StorePosition>> {
-        let listing = self.store.read_prefix("").await.context("list")?;
-        let begins = |entry: &StoreEntry| entry.key == META && entry.mod_revision == epoch.begun;
-        if !listing.entries.iter().any(begins) {
+        let (sender, mut parts) = mpsc::channel(PARTS);
+        let store = Arc::clone(&self.store);
+        let mut reader = JoinSet::new(); // it ends with this call
+        reader.spawn(async move { store.read_parts("", sender).await });
+        self.codec.begin_listing();
+        let mut listed = None;
+        while let Some(part) = parts.recv().await {
+            let begin = || FleetListing::begin(epoch, part.revision, &self.fleet);
+            listed.get_or_insert_with(begin).take(&part.entries, &self.codec).await;
+        }
+        reader.join_next().await.context("no reader")??.context("list")?;
+        let listed = listed.context("the store listed no part")?;
+        if !listed.is_of_epoch {
             return Ok(None); // another epoch has begun meanwhile
         }
-        let (events, bad) = self.codec.events(&listing);
-        bad.iter().for_each(report);
-        let (count, now) = (events.len(), clock::now());
-        let place = StorePosition { epoch, revision: listing.revision, print: None };
-        if self.fleet.complete() && self.fleet.read(Fleet::epoch) == epoch {
-            let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
-            if foreign || listing.revision < self.fleet.revision().seq {
-                let (applied, now) = (self.fleet.revision().seq, listing.revision);
-                let back = EpochEvidence::WentBack { applied, now };
-                let evidence = if foreign { EpochEvidence::Contradicts } else { back };
-                return self.renew(epoch, &evidence).await.map(|()| None);
+        let (revision, now) = (listed.revision, clock::now());
+        match listed.content {
+            ListedContent::Known(events) => {
+                let foreign = self.fleet.read(|fleet| fleet.contradicts(&events));
+                let applied = self.fleet.revision().seq;
+                if foreign || revision < applied {
+                    let back = EpochEvidence::WentBack { applied, now: revision };
+                    let evidence = if foreign { EpochEvidence::Contradicts } else { back };
+                    return self.renew(epoch, &evidence).await.map(|()| None);
+                }
+                self.fleet.apply_listing(revision, events, now);
             }
-            self.fleet.apply_listing(listing.revision, events, now);
-        } else {
-            if self.fleet.complete() {
-                self.metrics.rebuilt();
+            ListedContent::New(fleet) => {
+                if self.fleet.complete() {
+                    self.metrics.rebuilt();
+                }
+                listed.witnesses.iter().for_each(|entry| witnesses::take_key(&self.fleet, entry));
+                self.fleet.restart(listed.age, *fleet, now);
             }
-            let age = witnesses::age(&listing, epoch);
-            listing.entries.iter().for_each(|entry| witnesses::take_key(&self.fleet, entry));
-            self.fleet.restart(epoch, age, listing.revision, events, now);
         }
-        listing.entries.iter().for_each(|entry| witnesses::take(&self.fleet, entry));
-        self.metrics.revision(listing.revision);
-        info!(revision = listing.revision, entries = count, "fleet read");
-        Ok(Some(place))
+        listed.witnesses.iter().for_each(|entry| witnesses::take(&self.fleet, entry));
+        self.metrics.revision(revision);
+        info!(revision, entries = listed.count, "fleet read");
+        Ok(Some(StorePosition { epoch, revision, print: None }))
     }
 
     /// Applies changes until the watch ends, and hands them out. Waiting changes are applied together,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use tokio::sync::mpsc;
 use usher_runtime::pending::PendingCalls;
 
 use crate::{
@@ -44,6 +45,10 @@ impl WatchedStore {
 impl Store for WatchedStore {
     async fn read_prefix(&self, prefix: &str) -> Result<StoreListing, StoreError> {
         self.watched("read", self.store.read_prefix(prefix)).await
+    }
+
+    async fn read_parts(&self, prefix: &str, parts: mpsc::Sender<StoreListing>) -> Result<(), StoreError> {
+        self.watched("read", self.store.read_parts(prefix, parts)).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

@@ -30,7 +30,7 @@ fn a_meeting_takes_few_bytes() {
     counted_bytes::take_peak();
 
     let revision = listing.revision;
-    let (events, bad) = codec.events(&listing);
+    let (events, bad) = codec.events(&listing.entries);
     assert!(bad.is_empty(), "{bad:?}");
     let mut fleet = Fleet::new(7, Policy::default());
     drop(fleet.apply_listing(revision, events, Instant::now()));

@@ -31,9 +31,11 @@ macro_rules! contract {
             $kind,
             reading: [
                 an_empty_store_lists_nothing,
+                an_empty_store_hands_out_a_part_that_tells_its_revision,
                 entries_are_listed_with_the_revisions_that_made_them,
                 a_prefix_lists_what_starts_with_it_and_nothing_else,
                 a_large_listing_is_complete,
+                the_parts_of_a_listing_are_its_entries_at_one_revision,
                 handles_of_one_cluster_agree_on_its_id,
             ],
             committing: [

@@ -1,10 +1,8 @@
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use super::*;
 use crate::{
-    core::{policy::Policy, unpolled::EpochAge},
+    core::policy::Policy,
     ports::{TxnGuard, TxnWrite},
     store::{
         codec::{StoreMeta, meta},
@@ -39,7 +37,7 @@ async fn followed() -> (Arc<dyn Store>, FleetHandle, EpochWriter) {
 }
 
 fn follow(fleet: &FleetHandle, epoch: Epoch) {
-    fleet.restart(epoch, EpochAge::Old, epoch.begun, Vec::new(), Instant::now());
+    fleet.restart_at(epoch, epoch.begun, Vec::new());
 }
 
 async fn exists(store: &Arc<dyn Store>, key: &str) -> bool {

@@ -9,13 +9,8 @@ use tracing::warn;
 
 use super::epoch;
 use crate::{
-    core::{
-        epoch::Epoch,
-        fleet::Fleet,
-        seal::HistoryKey,
-        unpolled::{EpochAge, RememberedNames},
-    },
-    ports::{KeyChange, Store, StoreEntry, StoreListing, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
+    core::{epoch::Epoch, fleet::Fleet, seal::HistoryKey, unpolled::RememberedNames},
+    ports::{KeyChange, Store, StoreEntry, StoreTxn, TxnGuard, TxnVerdict, TxnWrite},
     store::{
         codec::{awaited, epoch_guard, history_key, read_awaited, read_history_key},
         keys::{AWAITED, HISTORY_KEY},
@@ -72,12 +67,9 @@ pub(super) async fn heed(store: &dyn Store, fleet: &FleetHandle) {
     }
 }
 
-/// Returns the age of an epoch as the store shows it.
-pub(super) fn age(listing: &StoreListing, epoch: Epoch) -> EpochAge {
-    let of_this = |entry: &StoreEntry| {
-        entry.key == AWAITED && read_awaited(&entry.value).is_ok_and(|(number, _)| number == epoch.number)
-    };
-    if listing.entries.iter().any(of_this) { EpochAge::Young } else { EpochAge::Old }
+/// Returns whether an entry shows that an epoch is young.
+pub(super) fn is_young(entry: &StoreEntry, epoch: Epoch) -> bool {
+    entry.key == AWAITED && read_awaited(&entry.value).is_ok_and(|(number, _)| number == epoch.number)
 }
 
 /// Takes the key that seals revisions from an entry of the store.
@@ -91,8 +83,8 @@ pub(super) fn take_key(fleet: &FleetHandle, entry: &StoreEntry) {
 
 /// Takes the servers and tenants that another replica awaits from an entry of the store.
 pub(super) fn take(fleet: &FleetHandle, entry: &StoreEntry) {
-    if let Ok((number, names)) = read_awaited(&entry.value)
-        && entry.key == AWAITED
+    if entry.key == AWAITED
+        && let Ok((number, names)) = read_awaited(&entry.value)
         && number == fleet.revision().epoch
     {
         fleet.await_also(names);

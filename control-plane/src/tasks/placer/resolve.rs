@@ -150,7 +150,6 @@ mod tests {
             plan::{Plan, PlanWrite, Stored},
             policy::Policy,
             testkit::{health, iid, key, server, sid},
-            unpolled::EpochAge,
         },
         store::embedded::EmbeddedStore,
     };
@@ -184,7 +183,7 @@ mod tests {
         let fleet = FleetHandle::new(Policy::default());
         let offline = FleetEvent::Health(sid("a"), stored(health(0, 99)));
         let then = vec![FleetEvent::Server(sid("a"), stored(server("a"))), offline];
-        fleet.restart(Epoch { number: 7, begun: 0 }, EpochAge::Old, 0, then, clock::now());
+        fleet.restart_at(Epoch { number: 7, begun: 0 }, 0, then);
         assert_eq!(fleet.read(|fleet| fleet.routing().server(&sid("a")).unwrap().health), Health::Offline);
 
         let revisions = RevisionReader::new(store.clone(), TaskGroup::new(), Duration::from_secs(5));
