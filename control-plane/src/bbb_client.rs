@@ -1,8 +1,9 @@
 //! BBB servers over HTTP: signed calls with deadlines and bounded answers, whose errors never
 //! contain a secret, checksum or query.
 
+mod answer_turns;
+mod call_failure;
 mod hooks;
-mod names;
 mod sample;
 
 use std::{
@@ -12,6 +13,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use tokio::time::{Instant, timeout_at};
 use usher_bbb::{
     checksum,
@@ -24,17 +32,27 @@ use usher_model::{
     server::{Server, ServerSample},
     settings::Settings,
 };
-use usher_runtime::{names::NameResolver, pending::PendingCalls};
+use usher_runtime::{
+    pending::PendingCalls,
+    server_connector::{ConnectorError, ServerConnector},
+    telemetry,
+};
 
+use self::answer_turns::{AnswerBody, AnswerTurns};
 use crate::ports::{BbbCallError, BbbServers, EndCallOutcome};
 
 /// Longest pause before the second attempt of a poll.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The time after which idle connections are closed.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+/// The largest read buffer of a connection, bytes: each server keeps one between its polls.
+const READ_BUFFER: usize = 64 << 10;
 
 /// Calls BBB servers.
 #[derive(Debug, Clone)]
 pub struct BbbClient {
-    http: reqwest::Client,
+    http: Client<ServerConnector, Empty<Bytes>>,
+    answers: AnswerTurns,
     poll_deadline: Duration,
     call_deadline: Duration,
     pending: PendingCalls,
@@ -43,8 +61,8 @@ pub struct BbbClient {
 }
 
 /// A complete answer.
-struct AnswerBody {
-    text: String,
+struct ServerAnswer {
+    body: AnswerBody,
     /// The server's clock, if the answer carries one.
     date: Option<SystemTime>,
 }
@@ -54,18 +72,15 @@ impl BbbClient {
     ///
     /// # Errors
     /// TLS cannot be set up, for example because the machine has no certificate authorities.
-    pub fn new(settings: &Settings, pending: PendingCalls) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(settings.health.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .tcp_nodelay(true)
-            .dns_resolver(names::ServerNames::new(NameResolver::system()))
-            .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+    pub fn new(settings: &Settings, pending: PendingCalls) -> Result<Self, ConnectorError> {
+        let http = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(READ_BUFFER)
+            .build(ServerConnector::new(settings.health.connect_timeout)?);
         Ok(Self {
             http,
+            answers: AnswerTurns::default(),
             poll_deadline: settings.health.deadline,
             call_deadline: settings.meetings.call_timeout,
             pending,
@@ -80,34 +95,19 @@ impl BbbClient {
         query: &str,
         budget: Duration,
         deadline: Instant,
-    ) -> Result<AnswerBody, BbbCallError> {
+    ) -> Result<ServerAnswer, BbbCallError> {
         let _pending = self.pending.enter(format!("server {}", server.id), call);
-        timeout_at(deadline, self.exchange(server, call, query))
-            .await
-            .unwrap_or(Err(BbbCallError::Timeout(budget)))
-    }
-
-    async fn exchange(&self, server: &Server, call: &str, query: &str) -> Result<AnswerBody, BbbCallError> {
-        let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
-        let mut headers = http::HeaderMap::new();
-        usher_runtime::telemetry::inject(&mut headers);
-        let sent = self.http.get(format!("{}{call}?{signed}", server.url)).headers(headers).send().await;
-        let mut response = sent.map_err(redacted)?;
-        if response.status() != http::StatusCode::OK {
+        let request = request(server, call, query)?;
+        let sent = timeout_at(deadline, self.http.request(request)).await;
+        let sent = sent.map_err(|_| BbbCallError::Timeout(budget))?;
+        let response = sent.map_err(|error| call_failure::of_client(&error))?;
+        if response.status() != StatusCode::OK {
             return Err(BbbCallError::Status(response.status().as_u16()));
         }
-        let date = response.headers().get(http::header::DATE);
+        let date = response.headers().get(header::DATE);
         let date = date.and_then(|value| value.to_str().ok()).and_then(sample::http_date);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(redacted)? {
-            if body.len() + chunk.len() > parse::MAX_BYTES {
-                return Err(unreadable(&UnreadableReply::TooLarge));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let text = String::from_utf8(body)
-            .map_err(|_| BbbCallError::Unreadable("the answer is not UTF-8".into()))?;
-        Ok(AnswerBody { text, date })
+        let body = self.answers.read(response.into_body(), budget, deadline).await?;
+        Ok(ServerAnswer { body, date })
     }
 
     async fn try_poll(
@@ -122,7 +122,7 @@ impl BbbClient {
             reason = "a real server's clock is compared with the real clock"
         )]
         let now = SystemTime::now();
-        sample::read(&answer.text, answer.date, watermark, now)
+        sample::read(answer.body.text()?, answer.date, watermark, now)
     }
 
     /// Makes a call of which only the success matters.
@@ -134,7 +134,7 @@ impl BbbClient {
         deadline: Instant,
     ) -> Result<parse::ReplyHeader, BbbCallError> {
         let answer = self.call(server, call, query, self.call_deadline, deadline).await?;
-        parse::outcome(&answer.text).map_err(|error| unreadable(&error))
+        parse::outcome(answer.body.text()?).map_err(|error| unreadable(&error))
     }
 
     async fn try_end(
@@ -166,7 +166,7 @@ impl BbbClient {
         deadline: Instant,
     ) -> Result<Option<Secret>, BbbCallError> {
         let answer = self.call(server, "getMeetings", "", self.call_deadline, deadline).await?;
-        match parse::meetings(&answer.text).map_err(|error| unreadable(&error))? {
+        match parse::meetings(answer.body.text()?).map_err(|error| unreadable(&error))? {
             ServerReply::Failed(failure) => Err(BbbCallError::Failed(failure.key)),
             ServerReply::Success(listed) => {
                 let found = listed.into_iter().find(|listed| listed.internal_id == meeting.as_str());
@@ -230,15 +230,15 @@ fn unreadable(error: &UnreadableReply) -> BbbCallError {
     BbbCallError::Unreadable(error.to_string())
 }
 
-/// Describes an error by its innermost cause, which never contains the URL.
-fn redacted(error: reqwest::Error) -> BbbCallError {
-    let connect = error.is_connect();
-    let timeout = error.is_timeout();
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let text = if timeout { "timed out".to_owned() } else { cause.to_string() };
-    if connect { BbbCallError::Connect(text) } else { BbbCallError::Broken(text) }
+/// Builds a signed request.
+fn request(server: &Server, call: &str, query: &str) -> Result<Request<Empty<Bytes>>, BbbCallError> {
+    let signed = checksum::sign_query(server.algorithm, call, query.to_owned(), &server.secret);
+    let request = Request::get(format!("{}{call}?{signed}", server.url))
+        .header(header::ACCEPT, HeaderValue::from_static("*/*"))
+        .header(header::USER_AGENT, concat!("usher/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::new());
+    // The reason may contain the address.
+    let mut request = request.map_err(|_| BbbCallError::Connect("the address is no URL".into()))?;
+    telemetry::inject(request.headers_mut());
+    Ok(request)
 }

@@ -35,15 +35,16 @@ impl BbbClient {
         let mut last = Err(BbbCallError::Failed(Refusal::CHECKSUM_OF_HOOK.key.into()));
         for algorithm in ways {
             let signing = Server { algorithm, ..server.clone() };
-            let answer = self.call(&signing, call, query, self.call_deadline, deadline).await?.text;
-            let outcome = parse::outcome(&answer).map_err(|error| unreadable(&error))?;
+            let answer = self.call(&signing, call, query, self.call_deadline, deadline).await?;
+            let answer = answer.body.text()?;
+            let outcome = parse::outcome(answer).map_err(|error| unreadable(&error))?;
             if outcome.success {
                 if algorithm == ChecksumAlgorithm::Sha1 && server.algorithm != algorithm {
                     self.lock().insert(server.id.clone());
                 } else if is_old {
                     self.lock().remove(&server.id);
                 }
-                return Ok(answer);
+                return Ok(answer.to_owned());
             }
             let is_checksum = outcome.key == Refusal::CHECKSUM_OF_HOOK.key;
             last = Err(BbbCallError::Failed(outcome.key));

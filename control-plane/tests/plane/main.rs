@@ -12,6 +12,7 @@ mod health;
 mod hook_figures;
 mod hook_queues;
 mod hooks;
+mod large_lists;
 mod meetings;
 mod names;
 mod one_watch;
