@@ -120,7 +120,8 @@ struct Touched {
     /// Servers whose load or standing may have changed.
     candidates: BTreeSet<ServerId>,
     tenants: BTreeSet<TenantId>,
-    meetings: BTreeSet<MeetingKey>,
+    /// A meeting may occur several times.
+    meetings: Vec<MeetingKey>,
 }
 
 impl Fleet {
@@ -273,7 +274,7 @@ impl Fleet {
                 self.unscoped.set(FleetKey::Record(key.clone()), &key, names);
                 self.squeezed.set(FleetKey::Record(key.clone()), &key, stored.is_some());
                 self.fold_record(revision, &key, stored, now);
-                touched.meetings.insert(key);
+                touched.meetings.push(key);
             }
             FleetEvent::Zombie(key, stored) => {
                 let instance = stored.as_ref().and_then(|stored| stored.value.internal_id.as_ref());

@@ -5,6 +5,7 @@
 //! a value and puts them back when it writes that value again, so that an older writer never
 //! removes them (design 3). Nearly always there are none, and the memory is empty.
 
+mod shared_ids;
 mod unknown_fields;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use usher_model::{
 };
 use usher_proto::store as pb;
 
+pub use self::shared_ids::SharedIds;
 use self::unknown_fields::UnknownFields;
 pub(crate) use self::unknown_fields::fields as unknown_fields;
 pub use super::value_error::{UnreadableValue, ValueError};
@@ -52,12 +54,21 @@ impl StoreCodec {
         self.unknown().clear();
     }
 
-    /// Reads a part of a listing. Each unreadable value is reported, and the others become events.
-    pub fn events(&self, entries: &[StoreEntry]) -> (Vec<FleetEvent>, Vec<UnreadableValue>) {
+    /// Reads a part of a listing, whose events share `ids`. Each unreadable value is reported, and the
+    /// others become events.
+    pub fn events(
+        &self,
+        entries: &[StoreEntry],
+        ids: &mut SharedIds,
+    ) -> (Vec<FleetEvent>, Vec<UnreadableValue>) {
         let (mut events, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
         for entry in entries {
             match self.put_event(entry) {
-                Ok(event) => events.extend(event),
+                Ok(Some(mut event)) => {
+                    ids.share(&mut event);
+                    events.push(event);
+                }
+                Ok(None) => {}
                 Err(fault) => bad.push(fault),
             }
         }

@@ -190,7 +190,7 @@ fn a_listing_is_read_past_its_bad_values() {
         put("meta", &meta(StoreMeta { epoch: 1, cluster_id: 2 })),
         put("servers/!", b""),
     ];
-    let (events, bad) = codec.events(&entries);
+    let (events, bad) = codec.events(&entries, &mut SharedIds::default());
     assert_eq!(events.len(), 1);
     assert_eq!(bad.iter().map(|bad| &*bad.path).collect::<Vec<_>>(), ["health/b", "servers/!"]);
 }

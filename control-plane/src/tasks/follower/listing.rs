@@ -8,7 +8,7 @@ use crate::{
     core::{epoch::Epoch, fleet::Fleet, plan::FleetEvent, unpolled::EpochAge},
     ports::StoreEntry,
     store::{
-        codec::StoreCodec,
+        codec::{SharedIds, StoreCodec},
         keys::{AWAITED, HISTORY_KEY, META},
     },
     tasks::fleet_handle::FleetHandle,
@@ -24,6 +24,7 @@ pub(super) struct FleetListing {
     /// Whether the key that began the epoch is listed. If it is not, another epoch has begun.
     pub(super) is_of_epoch: bool,
     pub(super) age: EpochAge,
+    ids: SharedIds,
     /// The number of entries of the fleet.
     pub(super) count: usize,
     /// The entries about a loss of the store.
@@ -45,15 +46,15 @@ impl FleetListing {
         let is_known = fleet.complete() && fleet.read(Fleet::epoch) == epoch;
         let new = || ListedContent::New(Box::new(fleet.empty_fleet(epoch, revision)));
         let content = if is_known { ListedContent::Known(Vec::new()) } else { new() };
-        let (age, witnesses) = (EpochAge::Old, Vec::new());
-        Self { epoch, revision, is_of_epoch: false, age, count: 0, witnesses, content }
+        let (age, ids, witnesses) = (EpochAge::Old, SharedIds::default(), Vec::new());
+        Self { epoch, revision, is_of_epoch: false, age, ids, count: 0, witnesses, content }
     }
 
     /// Takes in the next entries.
     pub(super) async fn take(&mut self, entries: &[StoreEntry], codec: &StoreCodec) {
         for some in entries.chunks(AT_ONCE) {
             self.note(some);
-            let (events, bad) = codec.events(some);
+            let (events, bad) = codec.events(some, &mut self.ids);
             bad.iter().for_each(report);
             self.count += events.len();
             match &mut self.content {
