@@ -67,10 +67,16 @@ pub(super) struct HeldDeliveries {
 }
 
 impl HeldDeliveries {
+    /// Holds a delivery, new or changed. An event that gave its space up does not get it back by a
+    /// change, such as a failed attempt: a second delivery would claim the same space.
     pub(super) fn insert(&mut self, id: DeliveryId, held: HeldDelivery) {
+        let leaving = self.all.get(&id).is_some_and(|old| old.leaving);
+        let held = HeldDelivery { leaving, ..held };
         self.remove(&id);
         self.bytes += held.value.len() as u64;
-        self.space.add(&held.claim);
+        if !leaving {
+            self.space.add(&held.claim);
+        }
         self.by_age.insert((held.created, id.clone()));
         self.of.entry(held.delivery.meeting.tenant.clone()).or_default().insert(id.clone());
         if let Some(hook) = held.delivery.hook_key() {

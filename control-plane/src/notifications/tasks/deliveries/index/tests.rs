@@ -124,3 +124,26 @@ fn events_that_expire_for_a_newer_one_give_their_space_up_once() {
     index.clear();
     assert_eq!(taken(), 0);
 }
+
+/// Two deliveries of one request once claimed the space of one event, of which an attempt had failed
+/// meanwhile. The store refused the request, because it removed the event twice.
+#[test]
+fn an_event_that_changes_while_it_expires_makes_space_for_one_delivery_alone() {
+    let index = DeliveryIndex::default();
+    let limit = 512 * 8 * 4;
+    for number in 1..=4 {
+        index.put(&entry(number, "a", true));
+    }
+    let taken = || index.lock().space.all();
+    let full = taken();
+    let newer = |number| decode(&entry(number, "a", true).value).expect("is one");
+    let displaced =
+        |space: &SpaceReservation| space.displaced().iter().map(|event| event.id.clone()).collect::<Vec<_>>();
+    let one = index.reserve(&newer(5), 100, limit).expect("has space");
+    index.put(&StoreEntry { mod_revision: 9, ..entry(1, "a", true) });
+    let two = index.reserve(&newer(6), 100, limit).expect("has space");
+    assert_eq!((displaced(&one), displaced(&two)), (vec![id(1)], vec![id(2)]));
+    assert_eq!(taken(), full);
+    drop((one, two));
+    assert_eq!(taken(), full, "neither was written");
+}
