@@ -23,7 +23,7 @@ use hyper_util::{
 use tokio::time::{Instant, timeout_at};
 use usher_bbb::{
     checksum,
-    parse::{self, ServerReply, UnreadableReply},
+    parse::{self, ServerReply},
     query,
     secret::Secret,
 };
@@ -38,7 +38,10 @@ use usher_runtime::{
     telemetry,
 };
 
-use self::answer_turns::{AnswerBody, AnswerTurns};
+use self::{
+    answer_turns::{AnswerBody, AnswerTurns},
+    call_failure::unreadable,
+};
 use crate::ports::{BbbCallError, BbbServers, EndCallOutcome};
 
 /// Longest pause before the second attempt of a poll.
@@ -46,7 +49,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The time after which idle connections are closed.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 /// The largest read buffer of a connection, bytes: each server keeps one between its polls.
-const READ_BUFFER: usize = 64 << 10;
+const READ_BUFFER: usize = 32 << 10;
 
 /// Calls BBB servers.
 #[derive(Debug, Clone)]
@@ -224,10 +227,6 @@ impl BbbServers for BbbClient {
             _ => Err(BbbCallError::Failed(outcome.key)),
         }
     }
-}
-
-fn unreadable(error: &UnreadableReply) -> BbbCallError {
-    BbbCallError::Unreadable(error.to_string())
 }
 
 /// Builds a signed request.

@@ -16,7 +16,7 @@ use tokio::{
 };
 use usher_bbb::parse::{self, UnreadableReply};
 
-use super::{call_failure, unreadable};
+use super::call_failure;
 use crate::ports::BbbCallError;
 
 /// The largest answer that is read without a turn, bytes.
@@ -76,7 +76,7 @@ impl AnswerTurns {
             let Ok(data) = frame.into_data() else { continue };
             let length = answer.bytes.len() + data.len();
             if length > parse::MAX_BYTES {
-                return Err(unreadable(&UnreadableReply::TooLarge));
+                return Err(call_failure::unreadable(&UnreadableReply::TooLarge));
             }
             if length > SMALL && answer.turn.is_none() {
                 let asked = Instant::now();

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use hyper_util::client::legacy;
 use tokio::time::error::Elapsed;
+use usher_bbb::parse::UnreadableReply;
 
 use crate::ports::BbbCallError;
 
@@ -20,4 +21,9 @@ pub(super) fn cause(error: &(dyn Error + 'static)) -> String {
         cause = source;
     }
     if cause.is::<Elapsed>() { "timed out".to_owned() } else { cause.to_string() }
+}
+
+/// Describes an answer that cannot be read.
+pub(super) fn unreadable(error: &UnreadableReply) -> BbbCallError {
+    BbbCallError::Unreadable(error.to_string())
 }

@@ -13,7 +13,7 @@ use usher_bbb::{
 };
 use usher_model::server::Server;
 
-use super::{BbbClient, unreadable};
+use super::{BbbClient, call_failure::unreadable};
 use crate::{notifications::ports::ServerHooks, ports::BbbCallError};
 
 impl BbbClient {

@@ -5,6 +5,7 @@
 mod epoch;
 mod listing;
 mod loss;
+mod unreadable_values;
 mod witnesses;
 
 use std::{
@@ -17,7 +18,7 @@ use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use usher_runtime::clock;
 
 use self::{
@@ -32,7 +33,7 @@ use crate::{
     },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
     ports::{ChangeBatch, KeyChange, Store, WatchError},
-    store::codec::{StoreCodec, UnreadableValue},
+    store::codec::StoreCodec,
 };
 
 /// Largest number of waiting changes that are applied together.
@@ -248,7 +249,7 @@ impl FleetFollower {
         let read = |change| match self.codec.event(change) {
             Ok(event) => event,
             Err(bad) => {
-                report(&bad);
+                unreadable_values::report(&bad);
                 bad.absent.map(|event| *event)
             }
         };
@@ -296,8 +297,4 @@ fn print_of(batch: &ChangeBatch) -> u64 {
         }
     }
     hasher.finish()
-}
-
-fn report(bad: &UnreadableValue) {
-    error!(path = %bad.path, reason = %bad.reason, "stored value unreadable, treated as absent");
 }

@@ -3,7 +3,7 @@
 
 use usher_runtime::clock;
 
-use super::{report, witnesses};
+use super::{unreadable_values, witnesses};
 use crate::{
     core::{epoch::Epoch, fleet::Fleet, plan::FleetEvent, unpolled::EpochAge},
     ports::StoreEntry,
@@ -55,7 +55,7 @@ impl FleetListing {
         for some in entries.chunks(AT_ONCE) {
             self.note(some);
             let (events, bad) = codec.events(some, &mut self.ids);
-            bad.iter().for_each(report);
+            bad.iter().for_each(unreadable_values::report);
             self.count += events.len();
             match &mut self.content {
                 ListedContent::Known(known) => known.extend(events),
