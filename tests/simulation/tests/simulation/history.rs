@@ -59,7 +59,11 @@ pub(crate) async fn run(seed: u64, sabotage: Option<BrokenGuarantee>) -> Arc<Sim
     };
     let applications = tokio::spawn(cluster.clone().applications(load, until));
     let hostile = tokio::spawn(cluster.clone().hostile_tenant(until));
-    if seed.is_multiple_of(6) {
+    let loses_store = seed.is_multiple_of(6);
+    // Without a loss of the store: the rebuild after it waits until the resources of the tools are
+    // added again, and the tools add none again.
+    let tools = (!loses_store).then(|| tokio::spawn(cluster.clone().tools(until)));
+    if loses_store {
         // Alone: with an unreachable server, a meeting could be split without an end.
         sleep(cluster.chance.between(Duration::from_secs(5), Duration::from_secs(40))).await;
         cluster.lose_the_store().await;
@@ -67,6 +71,9 @@ pub(crate) async fn run(seed: u64, sabotage: Option<BrokenGuarantee>) -> Arc<Sim
         cluster.clone().fault_plan(fault_plan, until).await;
     }
     drop((applications.await, hostile.await));
+    if let Some(tools) = tools {
+        tools.await.expect("every tool has an answer");
+    }
     // Requests in transit arrive, or time out.
     sleep(LATEST).await;
     cluster.enable_all().await;

@@ -2,7 +2,8 @@
 //!
 //! Real are the control plane's tasks and services ([`replica`]) and the edge's table, its intake
 //! of the routing stream and its decisions ([`edge`]). Simulated are the store ([`store`]), the
-//! servers ([`servers`]), the links between all parts ([`network`]) and the applications ([`applications`]).
+//! servers ([`servers`]), the links between all parts ([`network`]), the applications ([`applications`])
+//! and the tools of operators ([`tools`]).
 //! [`faults`] disturbs all of it, and [`witness`] judges every store revision, every meeting on
 //! every server, and every answer to a client.
 
@@ -20,6 +21,7 @@ mod replica;
 mod runner;
 mod servers;
 mod store;
+mod tools;
 mod wall_clock;
 mod witness;
 

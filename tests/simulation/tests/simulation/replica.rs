@@ -9,8 +9,12 @@ use prometheus_client::registry::Registry;
 use usher_control_plane::{
     engine::{Engine, EngineDependencies},
     grpc::{placement::PlacementRpc, readiness::ReadGate, routing::RoutingRpc},
+    notifications::{
+        metrics::{deliveries::DeliveryMetrics, hooks::HookMetrics},
+        tasks::{callback_key::CallbackKeys, deliveries::DeliveryBook, hooks::WebhookRegistry},
+    },
     ops::{metrics::ControlPlaneMetrics, watchdog::Watchdog},
-    tasks::edges::ConnectedEdges,
+    tasks::{admin::FleetAdmin, edges::ConnectedEdges},
 };
 use usher_model::settings::Settings;
 use usher_runtime::tasks::TaskGroup;
@@ -18,7 +22,7 @@ use usher_runtime::tasks::TaskGroup;
 use crate::{
     broken_guarantee::BrokenGuarantee,
     network::{NodeLife, SimNetwork, SimNode},
-    servers::{ServersLink, SimServers},
+    servers::{NoServerHooks, ServersLink, SimServers},
     store::{SimStore, StoreLink},
     wall_clock::SimWallClock,
     witness::HistoryWitness,
@@ -41,6 +45,7 @@ pub(crate) struct RunningReplica {
     pub(crate) engine: Engine,
     placement: PlacementRpc,
     routing: RoutingRpc,
+    hooks: WebhookRegistry,
     read: ReadGate,
     /// The name of the replica in the election.
     pub(crate) candidate: String,
@@ -52,6 +57,12 @@ impl RunningReplica {
     /// Returns the service, as far as the port of the product opens it.
     pub(crate) fn placement(&self) -> Result<&PlacementRpc, tonic::Status> {
         self.read.check().map(|()| &self.placement)
+    }
+
+    /// Returns the creators of servers, tenants and webhooks, as far as the port of the product opens their
+    /// services.
+    pub(crate) fn creators(&self) -> Result<(&FleetAdmin, &WebhookRegistry), tonic::Status> {
+        self.read.check().map(|()| (&self.engine.admin, &self.hooks))
     }
 
     /// Returns the service, as far as the port of the product opens it.
@@ -140,7 +151,8 @@ impl SimReplica {
         let routing =
             RoutingRpc::new(engine.fleet.clone(), ConnectedEdges::new(metrics), front.clone(), heartbeat);
         let read = ReadGate::of_fleet(engine.fleet.clone());
-        RunningReplica { life, engine, placement, routing, read, candidate, front, back }
+        let hooks = registry(&settings, &engine);
+        RunningReplica { life, engine, placement, routing, hooks, read, candidate, front, back }
     }
 
     /// Kills the replica: from now on no message leaves it. Messages in transit continue.
@@ -162,4 +174,24 @@ impl SimReplica {
             });
         }
     }
+}
+
+/// Returns the registry of webhooks of a replica. Nothing follows it: no event is sent.
+fn registry(settings: &Settings, engine: &Engine) -> WebhookRegistry {
+    let EngineDependencies { store, wall, .. } = engine.dependencies.clone();
+    let settings = Settings { public_url: Some("https://usher.example".into()), ..settings.clone() };
+    let figures = (DeliveryMetrics::default(), engine.alarms.clone());
+    let writes = (store, engine.epoch_writer.clone());
+    let deliveries = DeliveryBook::new(writes.clone(), wall.clone(), &settings.callbacks, figures);
+    let keys = CallbackKeys::new(writes.clone(), engine.fleet.clone());
+    let metrics = HookMetrics::default();
+    WebhookRegistry::new(
+        writes,
+        engine.fleet.clone(),
+        deliveries,
+        keys,
+        Arc::new(NoServerHooks),
+        (wall, metrics),
+        &settings,
+    )
 }

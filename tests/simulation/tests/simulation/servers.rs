@@ -14,7 +14,10 @@ use tokio::time::sleep;
 use usher_model::{id::ServerId, meeting::MeetingKey, server::Server};
 
 use self::bbb::SimBbb;
-pub(crate) use self::{bbb::CreatedInstance, port::ServersLink};
+pub(crate) use self::{
+    bbb::CreatedInstance,
+    port::{NoServerHooks, ServersLink},
+};
 use crate::{
     chance::SeededChance,
     network::{LostCall, NodeLife, SimNetwork, SimNode},

@@ -2,6 +2,7 @@
 //! every client. It keeps the trace of the history and passes the observations to the checker.
 
 mod checker;
+mod creations;
 mod figures;
 mod health_changes;
 mod instances;
@@ -20,6 +21,7 @@ use usher_model::{
 
 pub(crate) use self::{
     checker::{InvariantChecker, Violation, ViolationKind},
+    creations::{CreateAnswer, mark_of},
     figures::HistoryFigures,
     instances::EndCause,
     trace::HistoryTrace,
@@ -97,6 +99,15 @@ impl HistoryWitness {
     pub(crate) fn acknowledged(&self, key: &MeetingKey, internal: &InternalMeetingId) {
         self.note(&format!("{key}: a client has {internal}"));
         self.checker().acknowledged(internal);
+    }
+
+    /// Judges the final answer to a tool's request to create the resource at `key`.
+    pub(crate) fn create_answered(&self, key: &str, tool: u64, answer: &CreateAnswer) {
+        self.note(&format!("{key}: tool {tool} is told {answer:?}"));
+        let mut checker = self.checker();
+        if let Err(text) = checker.creations.judge(key, tool, answer) {
+            checker.fail(ViolationKind::Lie, None, text);
+        }
     }
 
     /// Records that an application requests the end of a meeting. Until the request has ended, it

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use usher_bbb::secret::Secret;
-use usher_control_plane::ports::{BbbCallError, BbbServers, EndCallOutcome};
+use usher_bbb::{parse::ListedHook, secret::Secret};
+use usher_control_plane::{
+    notifications::ports::ServerHooks,
+    ports::{BbbCallError, BbbServers, EndCallOutcome},
+};
 use usher_model::{
     id::InternalMeetingId,
     server::{Server, ServerSample},
@@ -120,5 +123,23 @@ impl BbbServers for ServersLink {
         let act = move |servers: &Arc<SimServers>| servers.bbb(index).runs(&internal);
         let asked = self.servers.ask(&self.replica, index, patience, act).await;
         asked.map_err(|failed| failure(failed, patience))
+    }
+}
+
+/// Servers without bbb-webhooks.
+pub(crate) struct NoServerHooks;
+
+#[async_trait]
+impl ServerHooks for NoServerHooks {
+    async fn hooks(&self, _: &Server) -> Result<Vec<ListedHook>, BbbCallError> {
+        Err(BbbCallError::Status(404))
+    }
+
+    async fn create_hook(&self, _: &Server, _: &str, _: bool) -> Result<(), BbbCallError> {
+        Err(BbbCallError::Status(404))
+    }
+
+    async fn destroy_hook(&self, _: &Server, _: &str) -> Result<(), BbbCallError> {
+        Err(BbbCallError::Status(404))
     }
 }

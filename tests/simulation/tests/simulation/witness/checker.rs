@@ -19,6 +19,7 @@ use usher_model::{
 };
 
 use super::{
+    creations::ResourceCreations,
     figures::HistoryFigures,
     health_changes::CallFailures,
     instances::{EndCause, TrackedInstance, TrackedInstances},
@@ -52,6 +53,7 @@ pub(crate) struct Violation {
 pub(crate) struct InvariantChecker {
     pub(super) truth: StoreFold,
     pub(super) instances: TrackedInstances,
+    pub(super) creations: ResourceCreations,
     codec: StoreCodec,
     by_hand: BTreeSet<MeetingKey>,
     /// The number of requests in progress to end an id.
@@ -73,6 +75,7 @@ impl InvariantChecker {
         Self {
             truth: StoreFold::new(policy),
             instances: TrackedInstances::default(),
+            creations: ResourceCreations::default(),
             codec: StoreCodec::new(),
             by_hand: BTreeSet::new(),
             end_requests: BTreeMap::new(),
@@ -111,6 +114,9 @@ impl InvariantChecker {
         {
             // The simulated store is never set back, so only its loss is evidence of an epoch.
             self.fail(ViolationKind::Epoch, None, "a new epoch has begun on a store without a loss".into());
+        }
+        if let Err(text) = self.creations.committed(&self.codec, batch) {
+            self.fail(ViolationKind::Lie, None, text);
         }
         let told = |key: &str| !key.starts_with("load/");
         let told = batch.changes.iter().filter(|change| told(key_of(change)));
