@@ -1,7 +1,8 @@
-//! A rolling upgrade of etcd, and a snapshot that etcd's own tool restores. The later versions of etcd are
-//! built from their Go modules: `cargo xtask test-etcd-versions` runs these tests.
+//! A rolling upgrade of etcd, nodes of etcd with wrong clocks, and a snapshot that etcd's own tool restores.
+//! The later versions of etcd are built from their Go modules: `cargo xtask test-etcd-versions` runs these
+//! tests.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use usher_harness::{
@@ -11,6 +12,9 @@ use usher_harness::{
 };
 
 use crate::backup::{comes_back, creates, epoch, instances, names};
+
+/// The lease of the leader of the control planes in tests.
+const TTL: Duration = Duration::from_secs(2);
 
 /// The longest time of 99 of 100 creates.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -54,6 +58,54 @@ async fn x5_a_rolling_upgrade_of_etcd_fails_no_request() -> Result<()> {
     history.check(&clients, &cluster.sims).await?;
     ensure!(p99 < PAUSE, "99 % of the creates within {p99:?}");
     Ok(())
+}
+
+/// X5: the wall clocks of etcd's nodes are wrong, each in another way, and each node leads etcd once →
+/// no request fails, the leader of the control planes stays, and its lease still ends when it is killed.
+#[tokio::test]
+#[ignore = "needs etcd 3.5 and 3.6: cargo xtask test-etcd-versions"]
+async fn x5_wrong_clocks_of_etcd_fail_no_request_and_end_no_term() -> Result<()> {
+    let version = EtcdVersion::later()?.swap_remove(0);
+    let mut cluster = cluster(3).start().await?;
+    let clients: Vec<_> = (0..2).map(|edge| cluster.client(edge)).collect();
+    for node in 0..3 {
+        cluster.etcd_mut().upgrade(node, &version).await?;
+    }
+    cluster.etcd().has_version(&version).await?;
+    let leader = cluster.leader().await?;
+    let load = MeetingLoad::new("clock", clients.clone());
+    let (history, done) = tokio::join!(load.run(4), async {
+        let done = async {
+            load.goes_on(20).await?;
+            for (node, seconds) in [3_600, -3_600, 25 * 3_600].into_iter().enumerate() {
+                let etcd = cluster.etcd_mut();
+                if etcd.leader().await? == node {
+                    etcd.make_leader((node + 1) % 3).await?;
+                }
+                etcd.set_clock(node, &version, seconds).await?;
+                let difference = etcd.clock_difference(node).await?;
+                ensure!((difference - seconds).abs() < 60, "the clock differs by {difference} s");
+                etcd.make_leader(node).await?;
+                // Longer than the lease of the leader of the control planes.
+                let begun = Instant::now();
+                while begun.elapsed() < 2 * TTL {
+                    load.goes_on(20).await?;
+                }
+                ensure!(cluster.leader().await? == leader, "another leader with a clock {seconds} s wrong");
+            }
+            cluster.control_planes[leader].kill()?;
+            load.goes_on(200).await
+        };
+        let done: Result<()> = done.await;
+        load.stop();
+        done
+    });
+    done?;
+    ensure!(cluster.leader().await? != leader, "the lease of the killed leader did not end");
+    let (p99, count) = (history.create_p99(), history.create_times.len());
+    println!("wrong clocks: {count} creates, 99 % within {p99:?}");
+    ensure!(p99 < PAUSE, "99 % of the creates within {p99:?}");
+    history.check(&clients, &cluster.sims).await
 }
 
 /// I10: etcd is restored by its own tool from a snapshot, while all programs run → no meeting that was

@@ -27,6 +27,8 @@ pub(super) struct EtcdNode {
     binary: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
+    /// The seconds by which its wall clock differs, for a program that was built for it.
+    clock_offset: Option<i64>,
     child: Option<Child>,
 }
 
@@ -81,6 +83,7 @@ pub(super) fn plan(
             binary: binary.to_owned(),
             arguments,
             log: directory.join(format!("m{index}.log")),
+            clock_offset: None,
             child: None,
         }
     };
@@ -105,6 +108,9 @@ impl EtcdNode {
             if key.to_string_lossy().starts_with("ETCD_") {
                 command.env_remove(key);
             }
+        }
+        if let Some(seconds) = self.clock_offset {
+            command.env("TEST_CLOCK_OFFSET", seconds.to_string());
         }
         let child = command
             .args(&self.arguments)
@@ -139,6 +145,11 @@ impl EtcdNode {
     /// Sets the program for the next start.
     pub(super) fn set_binary(&mut self, binary: &Path) {
         binary.clone_into(&mut self.binary);
+    }
+
+    /// Sets the difference of the wall clock from that of the machine, in seconds, for the next start.
+    pub(super) fn set_clock_offset(&mut self, seconds: i64) {
+        self.clock_offset = Some(seconds);
     }
 
     /// Returns the name of the node in its cluster.

@@ -1,6 +1,11 @@
 //! Other versions of etcd: rolling upgrades, and snapshots that the tools of etcd restore.
 
-use std::{env, fs, path::Path, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -50,6 +55,31 @@ impl EtcdCluster {
         node.terminate()?;
         node.set_binary(&to.program("server"));
         self.restart(index).await
+    }
+
+    /// Restarts one node with a wall clock that differs from that of the machine by `seconds`.
+    ///
+    /// # Errors
+    /// The node is not healthy in time.
+    pub async fn set_clock(&mut self, index: usize, version: &EtcdVersion, seconds: i64) -> Result<()> {
+        let node = &mut self.members[index];
+        node.terminate()?;
+        node.set_binary(&version.program("server-other-clock"));
+        node.set_clock_offset(seconds);
+        self.restart(index).await
+    }
+
+    /// Returns the difference of a node's wall clock from that of the machine, as the `Date` of its
+    /// answers shows it, in seconds.
+    ///
+    /// # Errors
+    /// The node does not answer.
+    pub async fn clock_difference(&self, index: usize) -> Result<i64> {
+        let answer = reqwest::get(format!("{}/version", self.members[index].client_url)).await?;
+        let date = answer.headers().get(reqwest::header::DATE).context("a date")?.to_str()?;
+        let seconds =
+            |time: SystemTime| time.duration_since(UNIX_EPOCH).map(|time| time.as_secs().cast_signed());
+        Ok(seconds(httpdate::parse_http_date(date)?)? - seconds(SystemTime::now())?)
     }
 
     /// Waits until all nodes have agreed on this version, which they do some seconds after the last
