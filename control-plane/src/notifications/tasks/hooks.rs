@@ -40,6 +40,9 @@ use crate::{
     tasks::{epoch_writer::EpochWriter, fleet_handle::FleetHandle, own_targets::OwnTargets},
 };
 
+/// Longest wait until this replica knows a hook that it has registered. Events that come right after
+/// the answer are then not dropped.
+const KNOWN_WITHIN: Duration = Duration::from_millis(500);
 /// Number of attempts of a registration against concurrent writes.
 const TRIES: usize = 4;
 
@@ -190,6 +193,7 @@ impl WebhookRegistry {
                     if !covered {
                         self.announcer.announce(ask, base).await;
                     }
+                    self.book.reach(&(tenant, id), KNOWN_WITHIN).await;
                     return Ok((new, false));
                 }
                 // A concurrent registration, or a change of the tenant: the next pass decides from

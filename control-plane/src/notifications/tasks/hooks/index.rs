@@ -3,8 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use tokio::sync::watch;
 use tracing::error;
 use usher_model::{id::TenantId, meeting::MeetingKey};
 
@@ -27,13 +29,17 @@ struct IndexState {
 
 /// The index of registrations; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HookIndex(Arc<Mutex<IndexState>>);
+pub(super) struct HookIndex {
+    state: Arc<Mutex<IndexState>>,
+    changed: Arc<watch::Sender<()>>,
+}
 
 impl HookIndex {
     /// Applies a complete listing.
     pub(super) fn take_listing(&self, listing: &StoreListing) {
         let puts = listing.entries.iter().filter_map(|entry| read(&entry.key, &entry.value));
         *self.lock() = IndexState { hooks: puts.collect(), read: true };
+        self.changed.send_replace(());
     }
 
     /// Applies one change of the store.
@@ -42,6 +48,7 @@ impl HookIndex {
             KeyChange::Put(entry) => {
                 if let Some((id, registration)) = read(&entry.key, &entry.value) {
                     self.lock().hooks.insert(id, registration);
+                    self.changed.send_replace(());
                 }
             }
             KeyChange::Delete { key } => {
@@ -50,6 +57,20 @@ impl HookIndex {
                 }
             }
         }
+    }
+
+    /// Waits until a hook that was just registered is known here, for `patience` at most. The watch
+    /// shows the registration: to add it here as well could bring a hook back that was deleted since.
+    pub(super) async fn reach(&self, hook: &(TenantId, HookId), patience: Duration) {
+        let mut changed = self.changed.subscribe();
+        let known = async {
+            while !self.lock().hooks.contains_key(hook) {
+                if changed.changed().await.is_err() {
+                    return; // unreachable: `self` holds the sender
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, known).await; // events of a hook that is unknown here are dropped
     }
 
     /// Returns whether the store was read.
@@ -85,7 +106,7 @@ impl HookIndex {
     }
 
     fn lock(&self) -> MutexGuard<'_, IndexState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
