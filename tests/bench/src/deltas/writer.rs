@@ -1,6 +1,12 @@
 //! A writer of records that bypasses the control plane, as another replica would.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -35,6 +41,9 @@ pub(crate) struct RecordWriter {
     store: Arc<dyn ports::Store>,
     codec: StoreCodec,
     fleet: WrittenFleet,
+    /// The commits of all calls of [`Self::change`]. Each gives its meetings new instances: a value
+    /// that was written before would change no route.
+    rounds: AtomicUsize,
 }
 
 /// The fleet whose records are written: meeting `n` is on server `n % servers`.
@@ -48,7 +57,12 @@ impl RecordWriter {
     /// Connects to the store of a fleet.
     pub(crate) fn connect(endpoints: &[String], fleet: WrittenFleet) -> Result<Self> {
         let settings = StoreSettings { endpoints: endpoints.to_vec(), ..StoreSettings::default() };
-        Ok(Self { store: store::open(&settings, None)?, codec: StoreCodec::new(), fleet })
+        Ok(Self {
+            store: store::open(&settings, None)?,
+            codec: StoreCodec::new(),
+            fleet,
+            rounds: AtomicUsize::new(0),
+        })
     }
 
     /// Writes every meeting once and returns the last revision.
@@ -98,7 +112,8 @@ impl RecordWriter {
                 break;
             }
             let numbers = (0..GATHERED).map(|number| nth(round * GATHERED + number));
-            let txns = numbers.map(|number| self.put(number, round + 1)).collect::<Result<Vec<_>>>()?;
+            let instance = self.rounds.fetch_add(1, Ordering::Relaxed) + 1;
+            let txns = numbers.map(|number| self.put(number, instance)).collect::<Result<Vec<_>>>()?;
             let (work, marks) = (commit(Arc::clone(&self.store), txns), Arc::clone(marks));
             commits.spawn(async move {
                 let revision = work.await?;
@@ -108,11 +123,11 @@ impl RecordWriter {
         commits.join_all().await.into_iter().collect()
     }
 
-    fn put(&self, number: usize, round: usize) -> Result<StoreTxn> {
+    fn put(&self, number: usize, instance: usize) -> Result<StoreTxn> {
         let key = synthetic::key(number)?;
-        let internal_id = match (synthetic::internal_id(key.meeting.as_str()), round) {
+        let internal_id = match (synthetic::internal_id(key.meeting.as_str()), instance) {
             (first, 0) => first,
-            (first, round) => format!("{first}{round}"),
+            (first, instance) => format!("{first}{instance}"),
         };
         let record = MeetingRecord {
             state: RecordState::Active {
