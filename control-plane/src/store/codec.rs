@@ -49,9 +49,14 @@ impl StoreCodec {
         Self::default()
     }
 
-    /// Begins the reading of a listing: the values that were read before are no longer present.
+    /// Begins the reading of a listing. Writes may be encoded while it is read.
     pub fn begin_listing(&self) {
-        self.unknown().clear();
+        self.unknown().begin_listing();
+    }
+
+    /// Ends a listing that was read completely: values that it did not contain are gone.
+    pub fn end_listing(&self) {
+        self.unknown().end_listing();
     }
 
     /// Reads a part of a listing, whose events share `ids`. Each unreadable value is reported, and the

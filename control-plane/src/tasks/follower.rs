@@ -193,6 +193,7 @@ impl FleetFollower {
             listed.get_or_insert_with(begin).take(&part.entries, &self.codec).await;
         }
         reader.join_next().await.context("no reader")??.context("list")?;
+        self.codec.end_listing();
         let listed = listed.context("the store listed no part")?;
         if !listed.is_of_epoch {
             return Ok(None); // another epoch has begun meanwhile

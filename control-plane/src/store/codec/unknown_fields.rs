@@ -8,12 +8,20 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 /// The unknown fields of the values that have some, by path.
 #[derive(Debug, Default)]
 pub(super) struct UnknownFields {
-    kept: HashMap<String, Bytes>,
+    /// The fields of each path, with the number of the listing that was under way when they were read.
+    kept: HashMap<String, (Bytes, u64)>,
+    listing: u64,
 }
 
 impl UnknownFields {
-    pub(super) fn clear(&mut self) {
-        self.kept.clear();
+    /// Begins a listing. Values that are written while it is read keep their fields.
+    pub(super) fn begin_listing(&mut self) {
+        self.listing += 1;
+    }
+
+    /// Forgets the fields of values that the listing did not contain.
+    pub(super) fn end_listing(&mut self) {
+        self.kept.retain(|_, (_, listing)| *listing == self.listing);
     }
 
     pub(super) fn forget(&mut self, path: &str) {
@@ -24,13 +32,13 @@ impl UnknownFields {
         if fields.is_empty() {
             self.forget(path);
         } else {
-            self.kept.insert(path.to_owned(), fields);
+            self.kept.insert(path.to_owned(), (fields, self.listing));
         }
     }
 
     /// Appends the unknown fields of `path` to a value; protobuf reads fields in any order.
     pub(super) fn append(&self, path: &str, value: &mut Vec<u8>) {
-        if let Some(fields) = self.kept.get(path) {
+        if let Some((fields, _)) = self.kept.get(path) {
             value.extend_from_slice(fields);
         }
     }
@@ -53,4 +61,31 @@ pub(crate) fn fields(value: &[u8], known: u32) -> Bytes {
         }
     }
     kept.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(fields: &UnknownFields, path: &str) -> Vec<u8> {
+        let mut value = Vec::new();
+        fields.append(path, &mut value);
+        value
+    }
+
+    #[test]
+    fn fields_are_kept_while_a_listing_is_read_and_then_only_if_it_has_them() {
+        let mut fields = UnknownFields::default();
+        fields.remember("servers/a", Bytes::from_static(b"a"));
+        fields.remember("servers/b", Bytes::from_static(b"b"));
+        fields.begin_listing();
+        fields.begin_listing(); // the first one was not read to its end
+        fields.remember("servers/b", Bytes::from_static(b"c"));
+        assert_eq!(
+            (value(&fields, "servers/a"), value(&fields, "servers/b")),
+            (b"a".to_vec(), b"c".to_vec())
+        );
+        fields.end_listing();
+        assert_eq!((value(&fields, "servers/a"), value(&fields, "servers/b")), (Vec::new(), b"c".to_vec()));
+    }
 }
