@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use url::Url;
 use usher_model::settings::Settings;
 use usher_runtime::{
+    admin_auth::AdminAuth,
     clock::{self, WallClock},
     ops::OpsHandle,
     program::ProgramService,
@@ -22,10 +23,7 @@ use usher_runtime::{
 use crate::{
     bbb_client::BbbClient,
     engine::{Engine, EngineDependencies},
-    grpc::{
-        auth::AdminAuth,
-        server::{self, ServiceHandles, ServiceTiming},
-    },
+    grpc::server::{self, ServiceHandles, ServiceTiming},
     notifications::{
         application_client::{ApplicationClient, OwnAddressCheck},
         metrics::{deliveries::DeliveryMetrics, hooks::HookMetrics},

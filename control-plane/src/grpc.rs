@@ -1,7 +1,6 @@
 //! The services of `usher.v1`: each handler validates, calls one port and converts.
 
 mod adopt;
-pub mod auth;
 pub(crate) mod deadline;
 mod edges;
 mod etag;

@@ -11,7 +11,6 @@ pub mod last_good;
 pub mod meeting_lookups;
 pub mod meetings;
 pub mod placement;
-pub mod planes;
 pub mod server_slot;
 mod shed_reports;
 pub mod snapshot;

@@ -2,8 +2,10 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod admin_auth;
 pub mod clock;
 pub mod config;
+pub mod control_planes;
 pub mod descriptors;
 pub mod memory;
 pub mod metrics;

@@ -26,10 +26,9 @@ use usher_proto::{
         tenant_service_server::{self, TenantServiceServer},
     },
 };
-use usher_runtime::{clock, tasks::TaskGroup, telemetry};
+use usher_runtime::{admin_auth::AdminAuth, clock, tasks::TaskGroup, telemetry};
 
 use super::{
-    auth::AdminAuth,
     edges::{EdgeAdmin, EdgeList},
     fleet::FleetStatus,
     meetings::MeetingRpc,

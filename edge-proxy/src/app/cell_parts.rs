@@ -8,7 +8,12 @@ use usher_model::{
     id::{CellName, EdgeId, IdError},
     settings::{CellSettings, Settings},
 };
-use usher_runtime::{ops::OpsHandle, server_connector::ConnectorError, tasks::TaskGroup};
+use usher_runtime::{
+    control_planes::{ControlPlanes, ControlPlanesError},
+    ops::OpsHandle,
+    server_connector::ConnectorError,
+    tasks::TaskGroup,
+};
 
 use crate::{
     control::{
@@ -17,7 +22,6 @@ use crate::{
         hooks::HookClient,
         last_good::{self, LastGoodFile},
         placement::PlacementClient,
-        planes::{ControlPlanes, ControlPlanesError},
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     core::admission::ServerLanes,

@@ -18,9 +18,12 @@ use usher_model::{
 };
 use usher_proto::v1::{self, callback_service_client::CallbackServiceClient as Client};
 
-use usher_runtime::{clock, repeated_warnings::RequestWarnings};
+use usher_runtime::{
+    clock,
+    control_planes::{ControlPlanes, PlaneConnection},
+    repeated_warnings::RequestWarnings,
+};
 
-use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::callbacks::{CallbackForm, ReceivedCallback, delivery_id};
 
 /// The longest wait until one control plane has written a callback.

@@ -12,12 +12,13 @@ use usher_model::{
 };
 use usher_proto::v1::{self, hook_service_client::HookServiceClient as Client};
 
-use usher_runtime::{clock, repeated_warnings::RequestWarnings};
-
-use super::{
-    callbacks::HandOverError,
-    planes::{ControlPlanes, PlaneConnection},
+use usher_runtime::{
+    clock,
+    control_planes::{ControlPlanes, PlaneConnection},
+    repeated_warnings::RequestWarnings,
 };
+
+use super::callbacks::HandOverError;
 
 /// The longest wait for one control plane.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);

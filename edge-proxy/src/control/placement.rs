@@ -31,9 +31,12 @@ use usher_proto::{
     v1::{self, placement_service_client::PlacementServiceClient as Client},
 };
 
-use usher_runtime::{clock, repeated_warnings::RequestWarnings};
+use usher_runtime::{
+    clock,
+    control_planes::{ControlPlanes, PlaneConnection},
+    repeated_warnings::RequestWarnings,
+};
 
-use super::planes::{ControlPlanes, PlaneConnection};
 use crate::core::{
     evidence::{FailureEvidence, FailureKind},
     hedge_delay::HedgeDelay,

@@ -16,12 +16,14 @@ use usher_proto::v1::{
     Ack, Hello, Resync, StreamRoutesRequest, routing_service_client::RoutingServiceClient,
     stream_routes_request::Message as Outgoing,
 };
-use usher_runtime::clock;
+use usher_runtime::{
+    clock,
+    control_planes::{ControlPlane, ControlPlanes},
+};
 
 use super::{
     current_table::CurrentTable,
     intake::{IntakeError, IntakeStep, StreamIntake},
-    planes::{ControlPlane, ControlPlanes},
     shed_reports::ShedReports,
 };
 use crate::metrics::StreamMetrics;

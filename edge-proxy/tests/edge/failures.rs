@@ -8,6 +8,7 @@ use usher_model::{
     id::ServerId,
     routing::{MeetingRoute, RouteState},
 };
+use usher_runtime::control_planes::ControlPlanes;
 
 use crate::support::{Cluster, Heard, eventually, key, signed, tenant, with_time_for_documents};
 
@@ -122,10 +123,7 @@ async fn x6_a_failed_call_with_documents_is_reported_without_evidence() {
 async fn the_reason_for_which_no_server_is_chosen_is_named() {
     use prometheus_client::metrics::counter::Counter;
     use usher_edge_proxy::{
-        control::{
-            placement::{PlacementClient, PlacementError},
-            planes::ControlPlanes,
-        },
+        control::placement::{PlacementClient, PlacementError},
         core::rules::PlacementWishes,
     };
 

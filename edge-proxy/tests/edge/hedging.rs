@@ -9,12 +9,12 @@ use usher_bbb_sim::FaultKind;
 use usher_edge_proxy::{
     control::{
         current_table::CurrentTable,
-        planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     metrics::StreamMetrics,
 };
 use usher_model::{id::EdgeId, routing::RouteState};
+use usher_runtime::control_planes::ControlPlanes;
 use usher_runtime::tasks::TaskGroup;
 
 use crate::support::{Cluster, FakePlane, Heard, ended, eventually, key};

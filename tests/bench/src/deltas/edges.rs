@@ -6,12 +6,12 @@ use anyhow::{Result, ensure};
 use usher_edge_proxy::{
     control::{
         current_table::CurrentTable,
-        planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     metrics::StreamMetrics,
 };
 use usher_model::{id::EdgeId, revision::Revision};
+use usher_runtime::control_planes::ControlPlanes;
 use usher_runtime::tasks::TaskGroup;
 
 use super::marks::RevisionMarks;

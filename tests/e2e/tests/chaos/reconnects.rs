@@ -12,7 +12,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use usher_edge_proxy::{
     control::{
         current_table::CurrentTable,
-        planes::ControlPlanes,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
     metrics::StreamMetrics,
@@ -20,6 +19,7 @@ use usher_edge_proxy::{
 use usher_harness::{cluster::TestCluster, process::RunningProgram, wait};
 use usher_model::{id::EdgeId, revision::Revision};
 use usher_proto::v1::Edge;
+use usher_runtime::control_planes::ControlPlanes;
 use usher_runtime::tasks::TaskGroup;
 
 const EDGES: usize = 200;

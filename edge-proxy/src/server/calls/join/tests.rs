@@ -22,6 +22,7 @@ use usher_model::{
     settings::MeetingSettings,
     tenant::TenantPolicy,
 };
+use usher_runtime::control_planes::ControlPlanes;
 use usher_runtime::tasks::TaskGroup;
 
 use super::*;
@@ -31,7 +32,6 @@ use crate::{
         current_table::CurrentTable,
         meeting_lookups::MeetingLookups,
         placement::PlacementClient,
-        planes::ControlPlanes,
         table::LiveTable,
     },
     core::admission::ByteBudget,

@@ -1,4 +1,4 @@
-//! The control planes that an edge may call: one lazy connection to each, with the bearer token and
+//! The control planes that a program may call: one lazy connection to each, with the bearer token and
 //! the trace context.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tonic::{
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use usher_bbb::secret::Secret;
-use usher_runtime::telemetry;
+
+use crate::telemetry;
 
 /// The longest time to connect to a control plane.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,7 +71,7 @@ pub struct ControlPlane {
     pub connection: PlaneConnection,
 }
 
-/// All control planes, in a random order of this edge's own so that the edges spread over them.
+/// All control planes, in a random order of this program's own so that the callers spread over them.
 #[derive(Clone, Debug)]
 pub struct ControlPlanes(Vec<ControlPlane>);
 
