@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "usher/v1/types.proto",
     "usher/v1/routing.proto",
     "usher/v1/placement.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 10] = [
     "usher/v1/fleet.proto",
     "usher/v1/callbacks.proto",
     "usher/v1/hooks.proto",
+    "usher/v1/library.proto",
     "usher/store/v1/store.proto",
 ];
 

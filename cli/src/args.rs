@@ -4,6 +4,7 @@ mod list_query;
 mod migrate;
 mod policy;
 mod processes;
+mod recordings;
 mod servers;
 mod tenants;
 mod values;
@@ -19,6 +20,7 @@ pub use list_query::ListQueryArgs;
 pub use migrate::{MigrationCommand, ScaleliteArgs};
 pub use policy::TenantPolicyArgs;
 pub use processes::{BbbSimArgs, DemoArgs, StandaloneArgs};
+pub use recordings::RecordingsCommand;
 pub use servers::{
     ServerAddArgs, ServerCheckArgs, ServerCommand, ServerSyncArgs, ServerUpdateArgs, SyncModeArg,
 };
@@ -133,6 +135,9 @@ pub enum UsherCommand {
     /// Take over the servers, tenants and meetings of another balancer without ending a meeting
     #[command(subcommand)]
     Migrate(MigrationCommand),
+    /// Help with the recordings library
+    #[command(subcommand)]
+    Recordings(RecordingsCommand),
     /// Write the completion script of a shell to standard output
     Completions {
         /// The shell that reads the script

@@ -20,10 +20,11 @@ mod watching;
 mod zombies;
 
 use clap::CommandFactory;
+use usher_recordings::uploads::UPLOAD_SCRIPT;
 
 use crate::{
     admin_client::AdminClient,
-    args::{CommandLine, UsherCommand},
+    args::{CommandLine, RecordingsCommand, UsherCommand},
     exit::CommandFailure,
     printer::OutputPrinter,
 };
@@ -51,8 +52,10 @@ pub async fn run(cli: CommandLine, printer: &mut OutputPrinter) -> Result<(), Co
         UsherCommand::Alarms(_) => alarms::watch(&AdminClient::connect(global).await?, printer).await,
         UsherCommand::Replicas(_) => replicas::list(&AdminClient::connect(global).await?, printer).await,
         UsherCommand::Migrate(command) => migrate::run(global, printer, command).await,
-        UsherCommand::Standalone(args) => standalone::run(printer, args).await,
-        UsherCommand::Demo(args) => demo::run(printer, args).await,
+        // In boxes: no other command needs the room for the parts of a whole Usher.
+        UsherCommand::Standalone(args) => Box::pin(standalone::run(printer, args)).await,
+        UsherCommand::Demo(args) => Box::pin(demo::run(printer, args)).await,
+        UsherCommand::Recordings(RecordingsCommand::Script) => printer.text(UPLOAD_SCRIPT),
         UsherCommand::BbbSim(args) => bbb_sim::run(printer, args).await,
     }
 }

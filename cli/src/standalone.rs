@@ -1,7 +1,8 @@
-//! Runs store, control plane and edge in one process, with one ops port (design 2).
+//! Runs store, control plane, edge and, if it is on, the recordings library in one process, with one ops port
+//! (design 2).
 //!
-//! The start has an order: store, control plane, ops port, edge, servers of the list, complete routing table. A part
-//! stops before the parts that it needs (style P16): not ready, edge, control plane, other tasks; each step has a
+//! The start has an order: store, control plane, ops port, library, edge, servers of the list, complete routing table. A part
+//! stops before the parts that it needs (style P16): not ready, edge, library, control plane, other tasks; each step has a
 //! deadline.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -11,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use usher_control_plane::{app::RunningControlPlane, store};
 use usher_edge_proxy::app::Edge;
 use usher_model::settings::Settings;
+use usher_recordings::app::RunningLibrary;
 use usher_runtime::{
     descriptors,
     ops::{OpsHandle, OpsServer},
+    program::ProgramService as _,
     tasks::TaskGroup,
 };
 
@@ -35,6 +38,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct StandaloneUsher {
     plane: RunningControlPlane,
     edge: Edge,
+    library: Option<RunningLibrary>,
     ops: OpsHandle,
     tasks: TaskGroup,
     addresses: StandaloneAddresses,
@@ -107,6 +111,11 @@ impl StandaloneUsher {
         let control = loopback(plane.grpc_addr());
         let mut settings = settings.clone();
         settings.edge.control_plane = vec![format!("http://{control}")];
+        let library = if settings.recordings.library {
+            Some(RunningLibrary::start(&settings, ops, tasks).await.context("start the recordings library")?)
+        } else {
+            None
+        };
         let edge = Edge::start(&settings, ops, tasks).await.context("start the edge")?;
         plane.ready().await;
         let admin = GlobalOptions {
@@ -121,13 +130,17 @@ impl StandaloneUsher {
             fleet_sync::apply_at_start(&AdminClient::connect(&admin).await?, servers).await?;
         }
         edge.ready().await;
+        if let Some(library) = &library {
+            library.until_ready().await;
+            edge.until_library().await;
+        }
         let addresses = StandaloneAddresses {
             listen: edge.api_addr(),
             control: plane.grpc_addr(),
             ops: ops_server.addr(),
             tls: settings.edge.tls_cert.is_some(),
         };
-        Ok(Self { plane, edge, ops: ops.clone(), tasks: tasks.clone(), addresses, admin })
+        Ok(Self { plane, edge, library, ops: ops.clone(), tasks: tasks.clone(), addresses, admin })
     }
 
     /// Returns the addresses of the listeners.
@@ -149,6 +162,9 @@ impl StandaloneUsher {
     pub async fn stop(self) {
         self.ops.begin_shutdown();
         self.edge.shutdown().await;
+        if let Some(library) = &self.library {
+            library.stop().await;
+        }
         self.plane.shutdown().await;
         if tokio::time::timeout(LAST_TASKS, self.tasks.shutdown()).await.is_err() {
             tracing::warn!("tasks did not end before the deadline");

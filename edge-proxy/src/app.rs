@@ -105,7 +105,7 @@ impl Edge {
         }
         let tickets = tickets.unwrap_or_else(|| watch::channel(None).1);
         let ports = EdgePorts { directory: Arc::clone(&directory), cells: ports, shared };
-        let router = Arc::new(RequestRouter::new(settings, ports));
+        let router = Arc::new(RequestRouter::new(settings, ports).map_err(CellError::from)?);
         let listener = ClientListener::bind(
             settings.addresses.listen,
             &settings.edge,
@@ -176,6 +176,12 @@ impl Edge {
     /// Waits until the edge has its tables.
     pub async fn ready(&self) {
         self.directory.until_ready().await;
+    }
+
+    /// Waits until the edge knows a recordings library of its cells. An edge serves meetings without one, so that this is
+    /// no part of its readiness.
+    pub async fn until_library(&self) {
+        self.directory.until_library().await;
     }
 
     /// Stops in order (style P16): report not ready, wait for load balancers, stop accepting, finish

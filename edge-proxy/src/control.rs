@@ -8,6 +8,7 @@ pub mod current_table;
 pub mod hooks;
 pub mod intake;
 pub mod last_good;
+pub mod library;
 pub mod meeting_lookups;
 pub mod meetings;
 pub mod placement;

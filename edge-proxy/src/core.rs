@@ -12,6 +12,7 @@ pub mod hedge_delay;
 pub mod hooks;
 pub mod limits;
 pub mod merge;
+pub mod playback;
 pub mod presentation;
 pub mod quota;
 pub mod recordings;

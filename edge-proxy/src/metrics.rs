@@ -86,6 +86,8 @@ pub struct RequestMetrics {
     pub shed: ShedCounters,
     callbacks: Family<StatusLabel, Counter>,
     dial_ins: Family<AnswerLabel, Counter>,
+    playback: Family<StatusLabel, Counter>,
+    uploads: Family<StatusLabel, Counter>,
 }
 
 impl RequestMetrics {
@@ -114,7 +116,15 @@ impl RequestMetrics {
         let dial_ins = Family::default();
         let help = "Questions of FreeSWITCH about callers, by the answer";
         registry.register("usher_edge_dial_ins", help, Family::clone(&dial_ins));
+        let playback = Family::default();
+        let help = "Requests for files of recordings, by the status they were answered with";
+        registry.register("usher_edge_playback_requests", help, Family::clone(&playback));
+        let uploads = Family::default();
+        let help = "Requests of servers that upload recordings, by the status they were answered with";
+        registry.register("usher_edge_recording_uploads", help, Family::clone(&uploads));
         Self {
+            playback,
+            uploads,
             callbacks,
             dial_ins,
             calls,
@@ -150,6 +160,16 @@ impl RequestMetrics {
     /// Counts a callback or event of a server, by the status that it was answered with.
     pub fn callback(&self, status: http::StatusCode) {
         self.callbacks.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+    }
+
+    /// Counts a request for a file of a recording, by the status that it was answered with.
+    pub fn playback(&self, status: http::StatusCode) {
+        self.playback.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+    }
+
+    /// Counts a request of a server that uploads a recording, by the status that it was answered with.
+    pub fn recording_upload(&self, status: http::StatusCode) {
+        self.uploads.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
     }
 
     /// Counts a question of `FreeSWITCH` about a caller, by the answer.

@@ -4,6 +4,7 @@
 //! - `router`: gives each request to the handlers of its cell. `cell_calls`: the handlers of one cell.
 //! - `request`: from a request to a verified one, by the routing table alone.
 //! - `calls`: a handler for each family of calls. `inbound`: requests of servers and of `FreeSWITCH`.
+//! - `playback`: files of recordings for browsers.
 //! - `fleet`: the servers as handlers need them. `admission`: the budgets of a request. `reply`: answers.
 //! - `fuzz_entries`: for the fuzz targets alone.
 
@@ -14,6 +15,7 @@ mod cell_calls;
 mod fleet;
 pub mod fuzz_entries;
 mod inbound;
+mod playback;
 mod reply;
 mod request;
 mod router;

@@ -9,7 +9,7 @@ use prost_reflect::{
 };
 
 /// Services that only edges call.
-const FOR_EDGES: [&str; 3] = ["RoutingService", "PlacementService", "CallbackService"];
+const FOR_EDGES: [&str; 4] = ["RoutingService", "PlacementService", "CallbackService", "LibraryService"];
 /// Calls of other services that only edges make.
 const CALLS_OF_EDGES: [&str; 1] = ["AcceptEvents"];
 /// Endings of the names of durations.

@@ -25,6 +25,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     tools::protoc()?;
     let etcd = tools::etcd()?;
     let redis = tools::redis()?;
+    let ruby = tools::ruby()?;
     let faketime = tools::faketime()?;
     let clients = tools::clients()?;
     say(&format!("etcd: {}, redis: {}", etcd.display(), redis.display()));
@@ -36,6 +37,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         .args(args)
         .env("USHER_ETCD", etcd)
         .env("TEST_REDIS", redis)
+        .env("TEST_RUBY", ruby)
         .env("TEST_FAKETIME", faketime)
         .env("TEST_PROGRAMS", BuildProfile::Debug.folder())
         .env("TEST_PYTHON", clients.python)

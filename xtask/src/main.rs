@@ -17,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND [ARGS]
 
   demo [ARGS]    build Usher and run `usher demo`: three simulated servers, a meeting, a join link
-  test [ARGS]    bring etcd, Redis, Python and JavaScript clients, then run every test (ARGS go to cargo test)
+  test [ARGS]    bring etcd, Redis, Ruby, Python and JavaScript clients, then run every test (ARGS go to cargo test)
   test-etcd-versions
                  build etcd 3.5 and 3.6 from their Go modules (needs Go), then test a rolling upgrade
                  of etcd and a restored snapshot

@@ -13,7 +13,8 @@ use std::{
 use crate::shell::{cargo, root};
 
 /// The programs that a release consists of.
-pub(crate) const RELEASED: [&str; 3] = ["usher", "usher-control-plane", "usher-edge-proxy"];
+pub(crate) const RELEASED: [&str; 4] =
+    ["usher", "usher-control-plane", "usher-edge-proxy", "usher-recordings"];
 
 /// How a build is optimised, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod faketime;
 mod installed;
 mod protoc;
 mod redis;
+mod ruby;
 
 use std::path::PathBuf;
 
@@ -19,12 +20,12 @@ use anyhow::Result;
 
 pub(crate) use {
     buf::buf, clients::clients, cyclonedx::cyclonedx, deny::deny, etcd::etcd, etcd_versions::etcd_versions,
-    faketime::faketime, protoc::protoc, redis::redis,
+    faketime::faketime, protoc::protoc, redis::redis, ruby::ruby,
 };
 
 /// Installs the tools of all commands, and returns where they are.
 pub(crate) fn everything() -> Result<Vec<PathBuf>> {
     protoc()?;
     let clients = clients()?;
-    Ok(vec![etcd()?, redis()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
+    Ok(vec![etcd()?, redis()?, ruby()?, faketime()?, buf()?, deny()?, clients.python, clients.node_modules])
 }

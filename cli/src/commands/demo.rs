@@ -1,7 +1,10 @@
 //! Runs `usher demo`: a standalone Usher in memory, simulated servers, a meeting and links to join it.
 
+mod recording;
+
 use std::{
     net::{SocketAddr, TcpListener},
+    path::Path,
     time::Duration,
 };
 
@@ -39,7 +42,9 @@ const CREATE: &str = "name=Demo+meeting&meetingID=demo&attendeePW=ap&moderatorPW
 
 /// Starts the demo, prints its addresses and links, and runs until a signal stops it.
 pub(super) async fn run(printer: &mut OutputPrinter, args: DemoArgs) -> Result<(), CommandFailure> {
-    let settings = settings();
+    // The library keeps its files here until the demo ends.
+    let folder = tempfile::tempdir().context("make a folder for the recordings of the demo")?;
+    let settings = settings(folder.path());
     let telemetry = telemetry::init(&settings.telemetry, "usher");
     let mut signals = StopSignals::listen()?;
     let starting = async { timeout(START_WITHIN, RunningDemo::start(&settings, args.servers)).await };
@@ -78,11 +83,13 @@ impl RunningDemo {
             });
             sims.push(sim);
         }
+        let secret = specs.first().map(|spec| spec.secret.clone()).context("the demo has a server")?;
         let standalone = StandaloneUsher::start(settings, &specs).await?;
         let admin = standalone.admin().await?;
         wait_until_online(&admin).await?;
         create_meeting(standalone.addresses()).await?;
         let server = server_of_meeting(&admin).await?;
+        recording::upload(&edge_address(standalone.addresses()), &secret).await?;
         Ok(Self { standalone, sims, server })
     }
 
@@ -113,6 +120,11 @@ The meeting `demo` is on server {server}. Join it in a browser:
   as moderator   {moderator}
   as attendee    {attendee}
 
+Listen to a recording that a server has handed over to the library:
+
+  {recording}
+  curl '{recordings}'
+
 Create another meeting and see its server:
 
   curl '{another}'
@@ -126,6 +138,8 @@ Look at the fleet:
 
 Ctrl-C stops the demo.",
             servers = self.sims.len(),
+            recording = recording::address(&edge_address(at)),
+            recordings = signed_url(at, "getRecordings", ""),
             api = at.api(),
             control = at.control,
             ops = at.ops,
@@ -138,7 +152,7 @@ Ctrl-C stops the demo.",
 
 /// Returns settings for a demo: a store in memory, listeners on loopback, short intervals, and the usual ports if
 /// they are free.
-fn settings() -> Settings {
+fn settings(folder: &Path) -> Settings {
     let mut settings = Settings::default();
     settings.store.kind = StoreKind::Embedded;
     settings.secrets = vec![Secret::new(SECRET)];
@@ -149,6 +163,11 @@ fn settings() -> Settings {
     settings.placement.slow_start = Duration::ZERO;
     settings.edge.shutdown_wait = Duration::ZERO;
     settings.telemetry.log = "warn".into();
+    settings.recordings.library = true;
+    settings.recordings.listen = free_address(settings.recordings.listen);
+    settings.recordings.database = Some(folder.join("recordings.db"));
+    settings.recordings.storage = Some(folder.join("recordings"));
+    settings.recordings.keep_free = 0;
     let addresses = &mut settings.addresses;
     for addr in [&mut addresses.listen, &mut addresses.control, &mut addresses.ops] {
         *addr = free_address(*addr);
@@ -191,6 +210,11 @@ async fn server_of_meeting(admin: &AdminClient) -> Result<String, CommandFailure
     let meetings = admin.all_meetings().await?;
     let server = meetings.first().map(|meeting| meeting.server.trim_start_matches("servers/").to_owned());
     Ok(server.unwrap_or_else(|| "one of them".into()))
+}
+
+/// Returns the address of the edge, without a final slash.
+fn edge_address(at: &StandaloneAddresses) -> String {
+    format!("http://{}", at.listen)
 }
 
 fn signed_url(at: &StandaloneAddresses, call: &str, query: &str) -> String {

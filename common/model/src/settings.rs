@@ -1,7 +1,11 @@
 //! The types of all settings, with the defaults of requirements E6. The loader in `runtime::config` fills them from
 //! file, environment and flags, and checks them (ADR 5).
 
+mod recordings;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use recordings::{PublishPolicy, RecordingSettings};
 
 use crate::voice::VoiceRange;
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
@@ -33,6 +37,8 @@ pub struct Settings {
     pub callbacks: CallbackSettings,
     /// Voice bridges, section `[voice]`.
     pub voice: VoiceSettings,
+    /// The recordings library, section `[recordings]`.
+    pub recordings: RecordingSettings,
     /// Access to the control port, section `[admin]`.
     pub admin: AdminSettings,
     /// Logs and traces, section `[telemetry]`.

@@ -7,6 +7,8 @@ use usher_model::id::EdgeId;
 
 /// Largest number of edges that a statement names.
 pub const MOST_EDGES: usize = 256;
+/// Largest number of recordings libraries that a statement names, and that edges learn.
+pub const MOST_LIBRARIES: usize = 16;
 /// Longest text of an alarm in characters.
 pub const LONGEST_DETAIL: usize = 400;
 /// Longest address or version in characters.
@@ -31,6 +33,8 @@ pub struct ReplicaStatement {
     pub more_edges: u32,
     /// The alarms that it raises, by name.
     pub alarms: Vec<AlarmStatement>,
+    /// Addresses of the recordings libraries that are connected to it, at most [`MOST_LIBRARIES`].
+    pub libraries: Vec<String>,
 }
 
 /// An edge in a statement.
@@ -68,6 +72,9 @@ impl ReplicaStatement {
             shorten(&mut edge.address, LONGEST_TEXT);
             shorten(&mut edge.version, LONGEST_TEXT);
         }
+        // A shortened address would be another one.
+        self.libraries.retain(|address| address.chars().count() <= LONGEST_TEXT);
+        self.libraries.truncate(MOST_LIBRARIES);
         self.alarms.iter_mut().for_each(|alarm| shorten(&mut alarm.detail, LONGEST_DETAIL));
         self
     }

@@ -8,7 +8,7 @@ mod snapshot;
 use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use usher_model::{
@@ -43,6 +43,7 @@ const SNAPSHOTS: usize = 8;
 pub struct RoutingRpc {
     fleet: FleetHandle,
     edges: ConnectedEdges,
+    libraries: watch::Receiver<Vec<String>>,
     tasks: TaskGroup,
     heartbeat: Duration,
     snapshots: Arc<Semaphore>,
@@ -50,11 +51,17 @@ pub struct RoutingRpc {
 }
 
 impl RoutingRpc {
-    /// Returns the service that streams the routing table of `fleet`.
-    pub fn new(fleet: FleetHandle, edges: ConnectedEdges, tasks: TaskGroup, heartbeat: Duration) -> Self {
+    /// Returns the service that streams the routing table of `fleet`, and the addresses of the recordings libraries.
+    pub fn new(
+        fleet: FleetHandle,
+        edges: ConnectedEdges,
+        libraries: watch::Receiver<Vec<String>>,
+        tasks: TaskGroup,
+        heartbeat: Duration,
+    ) -> Self {
         let (fan_out, snapshots) = (RouteFanOut::new(), Arc::new(Semaphore::new(SNAPSHOTS)));
         tasks.spawn("route fan-out", |stop| fan_out.clone().run(fleet.changes(), stop));
-        Self { fleet, edges, tasks, heartbeat, snapshots, fan_out }
+        Self { fleet, edges, libraries, tasks, heartbeat, snapshots, fan_out }
     }
 }
 
@@ -97,8 +104,14 @@ impl RoutingRpc {
         }
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let now = clock::now();
+        let edge = if hello.library_address.is_empty() {
+            self.edges.connect(id, hello.address, hello.version, now)
+        } else {
+            self.edges.connect_library(id, hello.library_address, hello.version, now)
+        };
         let session = RouteSession {
-            edge: self.edges.connect(id, hello.address, hello.version, now),
+            edge,
+            libraries: self.libraries.clone(),
             fleet: self.fleet.clone(),
             fan_out: self.fan_out.clone(),
             held,

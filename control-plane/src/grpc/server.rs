@@ -121,7 +121,8 @@ pub async fn serve(
     health.set_serving::<FleetServiceServer<FleetStatus>>().await;
     let report = HealthReport::begin(health.clone(), of_fleet, of_deliveries).await;
     tasks.spawn("gRPC health", |stop| report.run(stop));
-    let routing = RoutingRpc::new(fleet.clone(), edges.clone(), tasks.clone(), timing.heartbeat);
+    let routing =
+        RoutingRpc::new(fleet.clone(), edges.clone(), replicas.libraries(), tasks.clone(), timing.heartbeat);
     let routing = RoutingServiceServer::new(routing).send_compressed(CompressionEncoding::Gzip);
     let placement = PlacementRpc::new(
         engine.placer.clone(),

@@ -44,6 +44,7 @@ pub fn encode(statement: &ReplicaStatement) -> Bytes {
         edges: statement.edges.iter().map(edge).collect(),
         more_edges: statement.more_edges,
         alarms: statement.alarms.iter().map(alarm).collect(),
+        libraries: statement.libraries.clone(),
     };
     value.encode_to_vec().into()
 }
@@ -69,6 +70,7 @@ pub fn decode(bytes: &[u8]) -> Option<ReplicaStatement> {
         edges: value.edges.into_iter().filter_map(edge).collect(),
         more_edges: 0,
         alarms: value.alarms.into_iter().map(alarm).collect(),
+        libraries: value.libraries,
     };
     let bounded = statement.bounded();
     Some(ReplicaStatement { more_edges: bounded.more_edges.saturating_add(more_edges), ..bounded })
@@ -97,6 +99,7 @@ mod tests {
             edges: vec![edge],
             more_edges: 3,
             alarms: vec![AlarmStatement { name: "store_space".into(), detail: "full".into() }],
+            libraries: vec!["http://10.0.0.9:9092".into()],
         };
         assert_eq!(decode(&encode(&statement)), Some(statement));
         assert_eq!(decode(b"\x08"), None);

@@ -1,4 +1,5 @@
-//! The edges that are connected to this replica, and how far each is behind.
+//! The followers of the routing stream that are connected to this replica: the edges, and how far each is behind, and
+//! the recordings libraries.
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,8 @@ pub struct EdgeEntry {
     pub shed: BTreeMap<String, u64>,
     /// Time at which the edge connected.
     pub connected_at: Instant,
+    /// Address of its port, if the follower is a recordings library and no edge.
+    library: Option<String>,
     session: u64,
 }
 
@@ -82,6 +85,21 @@ impl ConnectedEdges {
 
     /// Adds an edge. The new connection replaces an earlier one of the same edge.
     pub fn connect(&self, id: EdgeId, address: String, version: String, now: Instant) -> EdgeSession {
+        self.add(id, (address, version), None, now)
+    }
+
+    /// Adds a recordings library, whose port has the address `library`. It follows as an edge does and is listed apart.
+    pub fn connect_library(&self, id: EdgeId, library: String, version: String, now: Instant) -> EdgeSession {
+        self.add(id, (library.clone(), version), Some(library), now)
+    }
+
+    fn add(
+        &self,
+        id: EdgeId,
+        (address, version): (String, String),
+        library: Option<String>,
+        now: Instant,
+    ) -> EdgeSession {
         let session = self.change(|entries| {
             entries.sessions += 1;
             let session = entries.sessions;
@@ -93,6 +111,7 @@ impl ConnectedEdges {
                 behind_since: None,
                 shed: BTreeMap::new(),
                 connected_at: now,
+                library,
                 session,
             };
             entries.by_id.insert(id.clone(), entry);
@@ -103,7 +122,17 @@ impl ConnectedEdges {
 
     /// Returns the edges in the order of their names.
     pub fn list(&self) -> Vec<EdgeEntry> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).by_id.values().cloned().collect()
+        self.select(|entry| entry.library.is_none().then(|| entry.clone()))
+    }
+
+    /// Returns the addresses of the recordings libraries.
+    pub fn libraries(&self) -> Vec<String> {
+        self.select(|entry| entry.library.clone())
+    }
+
+    fn select<T>(&self, select: impl FnMut(&EdgeEntry) -> Option<T>) -> Vec<T> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.by_id.values().filter_map(select).collect()
     }
 
     /// Returns the refusals of all edges because of a limit, by limit.
@@ -119,7 +148,8 @@ impl ConnectedEdges {
     fn change<T>(&self, change: impl FnOnce(&mut EdgeTable) -> T) -> T {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut entries);
-        self.metrics.edges(entries.by_id.len());
+        let edges = entries.by_id.values().filter(|entry| entry.library.is_none());
+        self.metrics.edges(edges.count());
         result
     }
 }

@@ -83,6 +83,7 @@ impl Edge {
                 self.ack().await;
             }
             Hear::Seal(seal) => self.seal = Some(seal),
+            Hear::Libraries(_) => {}
             Hear::Heartbeat(beat) => {
                 assert_eq!(beat.revision.map(Into::into), Some(self.table.revision()));
                 assert_eq!(beat.digest, self.table.digest().0, "the tables are equal");

@@ -21,6 +21,7 @@ use crate::{
         cell_directory::FollowedCell,
         hooks::HookClient,
         last_good::{self, LastGoodFile},
+        library::LibraryClient,
         placement::PlacementClient,
         subscriber::{EdgeIdentity, RoutingSubscriber, SubscriberTimeouts},
     },
@@ -49,6 +50,8 @@ pub enum CellError {
 pub(super) struct CellParts {
     pub(super) followed: FollowedCell,
     pub(super) planes: ControlPlanes,
+    /// The token for the ports of the cell.
+    token: Option<Secret>,
     last_good: Option<LastGoodFile>,
     /// Whether the table came from disk.
     from_disk: bool,
@@ -62,24 +65,30 @@ impl CellParts {
     pub(super) fn of(settings: &Settings) -> Result<Vec<Self>, CellError> {
         if settings.edge.cells.is_empty() {
             let file = settings.edge.last_good.clone().map(LastGoodFile::of_edge);
-            let planes = ControlPlanes::new(&settings.edge.control_plane, settings.admin.token.as_ref())?;
-            return Ok(vec![Self::new(None, planes, file)]);
+            let token = settings.admin.token.as_ref();
+            let planes = ControlPlanes::new(&settings.edge.control_plane, token)?;
+            return Ok(vec![Self::new(None, (planes, token), file)]);
         }
         settings.edge.cells.iter().map(|cell| Self::of_named(settings, cell)).collect()
     }
 
     fn of_named(settings: &Settings, cell: &CellSettings) -> Result<Self, CellError> {
         let name = CellName::parse(&cell.name)?;
-        let planes = ControlPlanes::new(&cell.control_plane, token(settings, cell))?;
+        let token = token(settings, cell);
+        let planes = ControlPlanes::new(&cell.control_plane, token)?;
         let file = settings.edge.last_good.as_ref();
         let file = file.map(|path| LastGoodFile::of_cell(path, &name, &cell.control_plane));
-        Ok(Self::new(Some(name), planes, file))
+        Ok(Self::new(Some(name), (planes, token), file))
     }
 
-    fn new(name: Option<CellName>, planes: ControlPlanes, last_good: Option<LastGoodFile>) -> Self {
+    fn new(
+        name: Option<CellName>,
+        (planes, token): (ControlPlanes, Option<&Secret>),
+        last_good: Option<LastGoodFile>,
+    ) -> Self {
         let followed = FollowedCell { name, current: Arc::default() };
         let from_disk = last_good.as_ref().is_some_and(|file| last_good::load_into(&followed.current, file));
-        Self { followed, planes, last_good, from_disk }
+        Self { followed, planes, token: token.cloned(), last_good, from_disk }
     }
 
     /// Returns the ports of the cell. `kept_lists` bounds the memory of lists that are kept, in bytes.
@@ -114,6 +123,10 @@ impl CellParts {
             placement,
             callbacks,
             upstream,
+            library: settings
+                .recordings
+                .library
+                .then(|| LibraryClient::new(Arc::clone(&self.followed.current), self.token.clone())),
             reads: SharedReads::new(tasks.clone(), metrics.shared_reads.clone()),
             lists: SharedLists::new(
                 settings.meetings.share_lists_for,

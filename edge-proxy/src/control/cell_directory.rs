@@ -139,6 +139,11 @@ impl CellDirectory {
         }
     }
 
+    /// Waits until a cell has a recordings library.
+    pub async fn until_library(&self) {
+        select_all(self.cells.iter().map(|cell| Box::pin(cell.current.until_library()))).await;
+    }
+
     /// Keeps the index up to date until `stop` is cancelled.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ways: Vec<_> = self.cells.iter().map(|cell| cell.current.follow_ways()).collect();

@@ -32,6 +32,8 @@ pub struct CurrentTable {
     /// The time at which a control plane last confirmed that the table is current, in milliseconds
     /// after `started`; 0 means never.
     vouched_ms: AtomicU64,
+    /// The addresses of the recordings libraries, as a control plane named them last.
+    libraries: watch::Sender<Arc<Vec<String>>>,
 }
 
 impl Default for CurrentTable {
@@ -43,6 +45,7 @@ impl Default for CurrentTable {
             started: Instant::now(),
             seal: ArcSwapOption::empty(),
             vouched_ms: AtomicU64::new(0),
+            libraries: watch::Sender::default(),
         }
     }
 }
@@ -80,6 +83,22 @@ impl CurrentTable {
     /// Returns the last seal.
     pub fn seal(&self) -> Option<Seal> {
         self.seal.load().as_deref().cloned()
+    }
+
+    /// Stores the addresses of the recordings libraries, in place of the former ones.
+    pub fn keep_libraries(&self, addresses: Vec<String>) {
+        self.libraries.send_replace(Arc::new(addresses));
+    }
+
+    /// Returns the addresses of the recordings libraries.
+    pub fn libraries(&self) -> Arc<Vec<String>> {
+        Arc::clone(&self.libraries.borrow())
+    }
+
+    /// Waits until there is a recordings library.
+    pub async fn until_library(&self) {
+        // This cannot fail, because the sender lives in `self`.
+        let _ = self.libraries.subscribe().wait_for(|known| !known.is_empty()).await;
     }
 
     /// Waits until there is a table.

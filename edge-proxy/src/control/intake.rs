@@ -100,6 +100,10 @@ impl StreamIntake {
             }
             Message::Delta(delta) => self.delta(delta),
             Message::Heartbeat(heartbeat) => Ok(self.heartbeat(&heartbeat)),
+            Message::Libraries(list) => {
+                self.current.keep_libraries(list.addresses);
+                Ok(IntakeStep::Quiet)
+            }
             Message::Seal(seal) => {
                 self.current.keep_seal(seal);
                 Ok(IntakeStep::Quiet)

@@ -159,6 +159,7 @@ impl RoutingSubscriber {
             servers: table.iter().flat_map(|table| table.used_servers()).collect(),
             tenants: table.iter().flat_map(|table| table.tenant_names()).collect(),
             seal: self.current.seal(),
+            library_address: String::new(),
         };
         send(&outbox, Outgoing::Hello(hello));
         let mut client =

@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod filter;
+pub mod library_recording;
 pub mod list;
 pub mod validate;
 

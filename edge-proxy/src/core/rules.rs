@@ -24,6 +24,8 @@ const ROOM_MARK: &str = "meta_usher-room";
 /// The metadata with the exact id of a meeting, encoded, so that polls can rebuild records: servers
 /// squeeze the white space of ids in their answers.
 const ID_MARK: &str = "meta_usher-id";
+/// The metadata with the address of the recordings library, to which servers upload the recording of the meeting.
+const LIBRARY_MARK: &str = "meta_usher-library";
 /// The metadata for the expected number of users. Callers may set it, and polls read it.
 const SIZE_HINT: &str = "meta_usher-size";
 /// The metadata that moves an id to another server. Servers never receive it.
@@ -44,6 +46,8 @@ pub struct DeploymentRules {
     join_exclude: Vec<String>,
     /// The longest duration in minutes; 0 means no limit.
     max_minutes: u64,
+    /// The address to which servers upload recordings; `None` if recordings stay on the servers.
+    library: Option<String>,
 }
 
 /// The wishes of a create for its placement.
@@ -74,7 +78,14 @@ impl DeploymentRules {
             create_exclude: keep_essential(&settings.create_exclude),
             join_exclude: keep_essential(&settings.join_exclude),
             max_minutes: if settings.max_duration == Duration::ZERO { 0 } else { minutes },
+            library: None,
         }
+    }
+
+    /// Returns the rules with the address to which servers upload recordings.
+    #[must_use]
+    pub fn with_library(self, library: Option<String>) -> Self {
+        Self { library, ..self }
     }
 
     /// Returns the parameters of a create after the rules of its tenant.
@@ -120,6 +131,9 @@ impl DeploymentRules {
             edits.push(set(DIAL_NUMBER, policy.dial_number.clone()));
         }
         edits.push(set(TENANT_MARK, key.tenant.as_str().to_owned()));
+        if let Some(library) = &self.library {
+            edits.push(set(LIBRARY_MARK, library.clone()));
+        }
         if is_squeezed(key.meeting.as_str()) {
             edits.push(set(ID_MARK, encode(key.meeting.as_str())));
         }

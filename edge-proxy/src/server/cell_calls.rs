@@ -16,7 +16,7 @@ use super::{
         join::JoinCalls,
         lists::ListCalls,
         meeting_calls::MeetingCalls,
-        recordings::RecordingCalls,
+        recordings::{LibraryKeeper, RecordingCalls},
     },
     fleet::{meeting_locator::MeetingLocator, server_calls::ServerCalls, survey::FleetSurvey},
     inbound::{CallbackReceiver, EventReceiver, HandOverLimits, HandOverShares},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     control::{
-        callbacks::CallbackClient, current_table::CurrentTable, hooks::HookClient,
+        callbacks::CallbackClient, current_table::CurrentTable, hooks::HookClient, library::LibraryClient,
         meeting_lookups::MeetingLookups, placement::PlacementClient,
     },
     core::{admission::ByteBudget, rules::DeploymentRules},
@@ -48,6 +48,8 @@ pub(crate) struct CellPorts {
     pub(crate) reads: SharedReads,
     /// The lists of servers, which requests of all tenants share.
     pub(crate) lists: SharedLists,
+    /// The recordings library; `None` if recordings stay on the servers.
+    pub(crate) library: Option<LibraryClient>,
 }
 
 /// The ports for requests of servers.
@@ -86,6 +88,12 @@ pub(super) struct CellCalls {
     hooks: Option<HookCalls>,
 }
 
+/// Returns the address of playback, without a final slash. It is never the host of a request, which a client chooses.
+fn playback_base(settings: &Settings) -> Arc<str> {
+    let address = settings.recordings.url.as_ref().or(settings.public_url.as_ref());
+    Arc::from(address.map_or("", String::as_str).trim_end_matches('/'))
+}
+
 impl CellCalls {
     /// Builds the handlers of a cell from its ports, with the limits of `settings`; and the receiver of callbacks,
     /// if servers have an address of the edges.
@@ -94,7 +102,7 @@ impl CellCalls {
         ports: CellPorts,
         shared: &SharedPorts,
     ) -> (Self, Option<CallbackReceiver>) {
-        let CellPorts { current, placement, callbacks, upstream, reads, lists } = ports;
+        let CellPorts { current, placement, callbacks, upstream, reads, lists, library } = ports;
         let SharedPorts { bytes, compute, tasks, metrics } = shared;
         let (compute, tasks) = (compute.clone(), tasks.clone());
         let timeouts = CallTimeouts {
@@ -104,7 +112,10 @@ impl CellCalls {
             upload: settings.meetings.upload_timeout,
         };
         let silence = settings.edge.client_timeout;
-        let rules = Arc::new(DeploymentRules::new(&settings.meetings));
+        let rules = Arc::new(
+            DeploymentRules::new(&settings.meetings)
+                .with_library(settings.public_url.clone().filter(|_| settings.recordings.library)),
+        );
         let servers = ServerCalls::new(upstream, (reads, lists), compute.clone());
         let lookups = MeetingLookups::new(placement.clone(), tasks.clone(), metrics.shared_lookups.clone());
         let locator = MeetingLocator::new(lookups);
@@ -180,6 +191,11 @@ impl CellCalls {
                 timeouts,
                 tasks: tasks.clone(),
                 warnings: warnings.clone(),
+                library: library.map(|client| LibraryKeeper {
+                    client,
+                    base: playback_base(settings),
+                    bytes: bytes.clone(),
+                }),
             },
             hooks: hooks.map(|planes| HookCalls { planes, timeout: timeouts.call }),
             meetings: Arc::new(MeetingCalls {

@@ -5,6 +5,7 @@ mod callbacks;
 mod dial_in;
 mod events;
 mod hand_overs;
+mod recording_uploads;
 mod server_answer;
 
 pub(in crate::server) use callback_cells::CallbackCells;
@@ -12,4 +13,5 @@ pub(in crate::server) use callbacks::CallbackReceiver;
 pub(in crate::server) use dial_in::DialInReceiver;
 pub(in crate::server) use events::EventReceiver;
 pub(in crate::server) use hand_overs::HandOverShares;
+pub(in crate::server) use recording_uploads::RecordingUploads;
 pub(in crate::server) use server_answer::HandOverLimits;

@@ -12,13 +12,14 @@ use usher_bbb::{
     reply::{CONTENT_TYPE, Refusal},
 };
 use usher_model::settings::Settings;
-use usher_runtime::{clock, telemetry};
+use usher_runtime::{clock, server_connector::ConnectorError, telemetry};
 
 use super::{
     admission::{AddressLimits, BodyLimits, ClientAddress, RequestTurns, TenantBudget, answer_bytes},
     calls::join::JoinCalls,
     cell_calls::{CellCalls, CellPorts, SharedPorts},
-    inbound::{CallbackCells, CallbackReceiver, DialInReceiver},
+    inbound::{CallbackCells, CallbackReceiver, DialInReceiver, RecordingUploads},
+    playback::PlaybackSite,
     reply::CallReply,
     request::{RequestVerifier, VerifiedRequest, named_call, served_call},
     transport::{HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest},
@@ -43,6 +44,33 @@ pub(crate) struct EdgePorts {
     pub(crate) shared: SharedPorts,
 }
 
+/// The handlers of the recordings library's own addresses.
+#[derive(Debug)]
+struct RecordingSite {
+    playback: PlaybackSite,
+    uploads: RecordingUploads,
+}
+
+impl RecordingSite {
+    /// Builds the handlers, if a cell has a library.
+    fn new(
+        settings: &Settings,
+        cells: &[CellPorts],
+        (bytes, metrics): (&ByteBudget, &RequestMetrics),
+    ) -> Result<Option<Self>, ConnectorError> {
+        let libraries: Vec<_> = cells.iter().filter_map(|cell| cell.library.clone()).collect();
+        if libraries.is_empty() {
+            return Ok(None);
+        }
+        let player = settings.recordings.player.clone();
+        let playback = PlaybackSite::new(libraries.clone(), player, bytes.clone(), metrics.clone());
+        Ok(Some(Self {
+            playback,
+            uploads: RecordingUploads::new(libraries, settings.edge.client_timeout, metrics.clone())?,
+        }))
+    }
+}
+
 /// Gives each request to its handler.
 #[derive(Debug)]
 pub(crate) struct RequestRouter {
@@ -54,6 +82,8 @@ pub(crate) struct RequestRouter {
     callbacks: Option<CallbackCells>,
     /// `None` if the settings have no password for `FreeSWITCH`.
     dial_in: Option<DialInReceiver>,
+    /// `None` if recordings stay on the servers.
+    recordings: Option<RecordingSite>,
     addresses: AddressLimits,
     turns: RequestTurns,
     bytes: ByteBudget,
@@ -62,7 +92,10 @@ pub(crate) struct RequestRouter {
 
 impl RequestRouter {
     /// Builds every handler from `ports`, with the limits of `settings`.
-    pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Self {
+    ///
+    /// # Errors
+    /// The client of the recordings library cannot be made.
+    pub(crate) fn new(settings: &Settings, ports: EdgePorts) -> Result<Self, ConnectorError> {
         let EdgePorts { directory, cells, shared } = ports;
         let SharedPorts { bytes, metrics, .. } = &shared;
         let silence = settings.edge.client_timeout;
@@ -81,19 +114,21 @@ impl RequestRouter {
             bytes.clone(),
             metrics.clone(),
         );
+        let recordings = RecordingSite::new(settings, &cells, (bytes, metrics))?;
         let (cells, receivers): (Vec<_>, Vec<_>) =
             cells.into_iter().map(|ports| CellCalls::new(settings, ports, &shared)).unzip();
-        Self {
+        Ok(Self {
             verifier,
             directory,
             cells,
             callbacks: CallbackCells::new(receivers.into_iter().flatten().collect()),
             dial_in,
+            recordings,
             addresses: AddressLimits::new(&settings.edge),
             turns: RequestTurns::new(),
             bytes: shared.bytes,
             metrics: shared.metrics,
-        }
+        })
     }
 
     /// Returns the answer to a join that the tables alone decide.
@@ -198,6 +233,14 @@ impl RequestHandler for RequestRouter {
             return dial_in.answer(request).await;
         }
         let path = request.uri().path();
+        if let Some(recordings) = &self.recordings {
+            if PlaybackSite::is_address(path) {
+                return recordings.playback.answer(&request).await;
+            }
+            if RecordingUploads::is_address(path) {
+                return recordings.uploads.answer(request).await;
+            }
+        }
         let (call, named) = (served_call(path), named_call(path).unwrap_or(ApiCall::Root));
         let body = request.body().size_hint().exact();
         let size = body.map(|body| body.saturating_add(request.uri().query().map_or(0, str::len) as u64));

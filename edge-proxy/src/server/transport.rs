@@ -17,6 +17,7 @@ mod http_service;
 mod listener;
 mod proxy_protocol;
 mod request_handler;
+mod response_body;
 mod rewound_stream;
 mod session_tickets;
 mod shutdown_phase;
@@ -29,5 +30,6 @@ pub use proxy_protocol::{IpNetworkError, ProxyHeaderVerdict, proxy_header};
 pub(crate) use request_handler::{
     HttpResponse, RefusalText, RequestHandler, TransportRefusal, UnreadableRequest,
 };
+pub(crate) use response_body::ResponseBody;
 pub(crate) use shutdown_phase::ShutdownPhase;
 pub use tls::TlsError;

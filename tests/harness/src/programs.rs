@@ -10,13 +10,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// One of the three programs of Usher.
+/// One of the programs of Usher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgramKind {
     /// The control plane, `usher-control-plane`.
     ControlPlane,
     /// The edge proxy, `usher-edge-proxy`.
     EdgeProxy,
+    /// The recordings library, `usher-recordings`.
+    Recordings,
     /// The command line with `standalone`, `usher`.
     Usher,
 }
@@ -27,6 +29,7 @@ impl ProgramKind {
         match self {
             Self::ControlPlane => "usher-control-plane",
             Self::EdgeProxy => "usher-edge-proxy",
+            Self::Recordings => "usher-recordings",
             Self::Usher => "usher",
         }
     }

@@ -24,7 +24,7 @@ pub enum Citation {
 }
 
 /// Letters that begin a requirement's number. A citation with another letter would be taken for data.
-pub const REQUIREMENT_LETTERS: &str = "ACDEFHIKSX";
+pub const REQUIREMENT_LETTERS: &str = "ACDEFHIKRSX";
 
 /// Returns the prose of a file as lines of the same numbers, other text blank.
 ///

@@ -28,6 +28,7 @@ fn crates_depend_one_way() {
     assert_eq!(dependencies("proto"), ["usher-bbb", "usher-model"]);
     assert_eq!(dependencies("control-plane"), shared);
     assert_eq!(dependencies("edge-proxy"), shared);
+    assert_eq!(dependencies("recordings"), shared);
     assert_eq!(dependencies("bbb-sim"), ["usher-bbb", "usher-model", "usher-runtime"]);
     let cli = [
         "usher-bbb",
@@ -36,6 +37,7 @@ fn crates_depend_one_way() {
         "usher-edge-proxy",
         "usher-model",
         "usher-proto",
+        "usher-recordings",
         "usher-runtime",
     ];
     assert_eq!(dependencies("cli"), cli);

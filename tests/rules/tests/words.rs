@@ -2,7 +2,7 @@
 
 use usher_rules::{SourceFile, files, read, sources};
 
-const PRODUCT: &[&str] = &["cli/src", "common", "control-plane/src", "edge-proxy/src"];
+const PRODUCT: &[&str] = &["cli/src", "common", "control-plane/src", "edge-proxy/src", "recordings/src"];
 const ALL_CODE: &[&str] = &["."];
 
 fn lines_with(
@@ -26,9 +26,9 @@ fn all_lines(source: &SourceFile) -> Vec<(usize, &str)> {
 /// channels, clocks that a simulation cannot set), each with its reason.
 #[test]
 fn product_crates_deny_the_disallowed_methods() {
-    let roots = files(&["cli", "common", "control-plane", "edge-proxy", "proto"]);
+    let roots = files(&["cli", "common", "control-plane", "edge-proxy", "proto", "recordings"]);
     let roots: Vec<_> = roots.iter().filter(|path| path.ends_with("src/lib.rs")).collect();
-    assert_eq!(roots.len(), 7, "{roots:?}");
+    assert_eq!(roots.len(), 8, "{roots:?}");
     for root in roots {
         let lint = "#![cfg_attr(not(test), deny(clippy::disallowed_methods))]";
         assert!(read(root).contains(lint), "{root} lacks `{lint}`");

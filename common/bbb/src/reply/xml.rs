@@ -26,6 +26,21 @@ impl XmlDocument {
         self
     }
 
+    /// Appends `<name attribute="value" …>text</name>`, with text and values escaped.
+    pub fn leaf_with(&mut self, name: &str, attributes: &[(&str, &str)], text: impl AsRef<str>) -> &mut Self {
+        self.0.push('<');
+        self.0.push_str(name);
+        for (attribute, value) in attributes {
+            self.tag(" ", attribute, "=\"");
+            push_escaped(&mut self.0, value);
+            self.0.push('"');
+        }
+        self.0.push('>');
+        push_escaped(&mut self.0, text.as_ref());
+        self.tag("</", name, ">\n");
+        self
+    }
+
     /// Appends the empty element `<name/>`.
     pub fn empty(&mut self, name: &str) -> &mut Self {
         self.tag("<", name, "/>\n");

@@ -44,6 +44,12 @@ const RULES: &[Rule] = rules! {
         "must not be the same address as ops", "choose another port";
     ["public_url"] |s| s.public_url.as_deref().is_none_or(is_http),
         "is not a URL", "write it as https://bbb.example.org";
+    ["recordings.library", "public_url"] |s| !s.recordings.library || s.recordings.url.is_some() || s.public_url.is_some(),
+        "needs an address of playback", "set public_url, or recordings.url";
+    ["recordings.url"] |s| s.recordings.url.as_deref().is_none_or(is_http),
+        "is not a URL", "write it as https://play.example.org";
+    ["recordings.address"] |s| s.recordings.address.as_deref().is_none_or(is_http),
+        "is not a URL", "write it as http://HOST:9092";
     ["store.endpoints"] |s| s.store.kind != StoreKind::Etcd || !s.store.endpoints.is_empty(),
         "is empty", "name at least one etcd endpoint, or choose store.kind = \"embedded\"";
     ["store.endpoints"] |s| s.store.endpoints.iter().all(|url| is_http(url)),

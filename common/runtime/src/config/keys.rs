@@ -129,6 +129,15 @@ keys! {
     "voice.max_call" voice.max_call;
     "voice.pin_min" voice.pin_min;
     "voice.pin_max" voice.pin_max;
+    "recordings.library" recordings.library;
+    "recordings.listen" recordings.listen;
+    "recordings.address" recordings.address;
+    "recordings.database" recordings.database;
+    "recordings.storage" recordings.storage;
+    "recordings.url" recordings.url;
+    "recordings.player" recordings.player;
+    "recordings.publish" recordings.publish;
+    "recordings.keep_free" recordings.keep_free;
     "admin.token" admin.token (secret);
     "admin.insecure" admin.insecure;
     "telemetry.otlp_endpoint" telemetry.otlp_endpoint;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use prost::Message as _;
 use tokio::{
-    sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc},
+    sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use usher_model::{revision::Revision, routing::RoutingDelta};
 use usher_proto::{
     SharedFrame,
     v1::{
-        Heartbeat, RoutesDelta, Seal, StreamRoutesRequest, StreamRoutesResponse,
+        Heartbeat, LibraryList, RoutesDelta, Seal, StreamRoutesRequest, StreamRoutesResponse,
         stream_routes_request::Message, stream_routes_response::Message as Body,
     },
 };
@@ -45,6 +45,8 @@ type Frame = Result<SharedFrame, Status>;
 pub(super) struct RouteSession {
     pub(super) edge: EdgeSession,
     pub(super) fleet: FleetHandle,
+    /// Addresses of the recordings libraries.
+    pub(super) libraries: watch::Receiver<Vec<String>>,
     pub(super) fan_out: RouteFanOut,
     /// The revision that the edge holds, by its last acknowledgement.
     pub(super) held: Option<Revision>,
@@ -98,6 +100,12 @@ impl RouteSession {
         if let Err(end) = self.seal().await {
             return end;
         }
+        if !self.libraries.borrow_and_update().is_empty()
+            && let Err(end) = self.name_libraries().await
+        {
+            return end;
+        }
+        let mut libraries = self.libraries.clone();
         let mut beat = tokio::time::interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sealing = tokio::time::interval(SEAL_EVERY);
@@ -116,6 +124,7 @@ impl RouteSession {
                     None | Some(Err(_)) => Err(SessionEnd::Gone),
                 },
                 change = changes.recv() => self.changed(change, sent).await,
+                Ok(()) = libraries.changed() => self.name_libraries().await.map(|()| sent),
                 _ = beat.tick() => self.beat(sent).await,
             };
             match step {
@@ -287,6 +296,13 @@ impl RouteSession {
         let Some(seal) = self.fleet.seal() else { return Ok(()) };
         let seal = Seal { revision: Some(seal.revision.into()), mac: seal.mac };
         let message = Some(Body::Seal(seal));
+        self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await
+    }
+
+    /// Sends the addresses of the recordings libraries.
+    async fn name_libraries(&mut self) -> Result<(), SessionEnd> {
+        let addresses = self.libraries.borrow().clone();
+        let message = Some(Body::Libraries(LibraryList { addresses }));
         self.send(Ok(SharedFrame::Decoded(StreamRoutesResponse { message }))).await
     }
 

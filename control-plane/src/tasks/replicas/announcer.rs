@@ -73,6 +73,7 @@ impl ReplicaAnnouncer {
                 update = statements.next() => self.heard(update),
                 update = candidates.next() => self.entered(update),
                 _ = look.tick() => {
+                    self.directory.collect_libraries();
                     self.announce().await;
                     self.tidy().await;
                 }

@@ -3,7 +3,7 @@
 //! no lease and no heartbeat of its own (ADR 38).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use usher_runtime::clock;
 
 use crate::{
-    core::replicas::{AlarmStatement, BEHIND, EdgeStatement, ReplicaStatement},
+    core::replicas::{AlarmStatement, BEHIND, EdgeStatement, MOST_LIBRARIES, ReplicaStatement},
     ops::alarms::RaisedAlarms,
     tasks::edges::ConnectedEdges,
 };
@@ -72,6 +72,7 @@ impl OwnReplica {
             edges: edges.collect(),
             more_edges: 0,
             alarms: alarms.collect(),
+            libraries: self.edges.libraries(),
         };
         statement.bounded()
     }
@@ -83,6 +84,7 @@ pub struct ReplicaDirectory {
     own: OwnReplica,
     known: Arc<Mutex<KnownReplicas>>,
     changes: watch::Sender<u64>,
+    libraries: watch::Sender<Vec<String>>,
 }
 
 /// The statements of all replicas in the store.
@@ -97,7 +99,8 @@ pub(super) struct KnownReplicas {
 impl ReplicaDirectory {
     /// Returns a directory that knows only this replica.
     pub fn new(own: OwnReplica) -> Self {
-        Self { own, known: Arc::default(), changes: watch::Sender::new(0) }
+        let (changes, libraries) = (watch::Sender::new(0), watch::Sender::new(Vec::new()));
+        Self { own, known: Arc::default(), changes, libraries }
     }
 
     /// Returns this replica.
@@ -133,6 +136,23 @@ impl ReplicaDirectory {
     /// Returns a receiver that wakes when another replica came, went or made a statement.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Returns a receiver of the addresses of all recordings libraries, at most [`MOST_LIBRARIES`].
+    pub fn libraries(&self) -> watch::Receiver<Vec<String>> {
+        self.libraries.subscribe()
+    }
+
+    /// Collects the recordings libraries of all replicas for the receivers.
+    pub(super) fn collect_libraries(&self) {
+        let statements = self.list().into_iter().filter_map(|replica| replica.statement);
+        let all: BTreeSet<String> = statements.flat_map(|statement| statement.libraries).collect();
+        let all: Vec<String> = all.into_iter().take(MOST_LIBRARIES).collect();
+        self.libraries.send_if_modified(|known| {
+            let is_other = *known != all;
+            *known = all;
+            is_other
+        });
     }
 
     /// Changes the known state, within its bounds, and wakes the receivers.

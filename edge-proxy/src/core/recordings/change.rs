@@ -18,6 +18,38 @@ pub fn ids(parameters: &ParameterList<'_>) -> Vec<String> {
     entries(&list).into_iter().map(str::to_owned).collect()
 }
 
+/// A change of recordings of the library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LibraryChange {
+    /// Publishes or unpublishes them.
+    Publish(bool),
+    /// Changes their metadata: keys in lower case, an empty value removes a key.
+    Update(Vec<(String, String)>),
+    /// Deletes them.
+    Delete,
+}
+
+impl LibraryChange {
+    /// Reads the parameters of a change.
+    pub fn read(change: RecordingChange, parameters: &ParameterList<'_>) -> Self {
+        match change {
+            RecordingChange::Publish => {
+                let said = parameters.first("publish").unwrap_or_default();
+                Self::Publish(said.trim().eq_ignore_ascii_case("true"))
+            }
+            RecordingChange::Update => Self::Update(metadata_changes(parameters).collect()),
+            RecordingChange::Delete => Self::Delete,
+        }
+    }
+}
+
+/// Returns the metadata that a call changes: keys in lower case, an empty value for a key that is removed. Keys that
+/// servers ignore, and those of Usher, are left out.
+fn metadata_changes(parameters: &ParameterList<'_>) -> impl Iterator<Item = (String, String)> {
+    let given = metadata(parameters).filter(|(name, ..)| !is_ours(name));
+    given.filter_map(|(_, key, value)| Some((key?, value.into_owned())))
+}
+
 /// A change as it is sent to servers. Each server gets the recordings that it has, in as many calls as
 /// necessary.
 #[derive(Debug, Clone)]

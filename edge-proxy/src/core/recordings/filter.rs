@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 use usher_bbb::{
     parse::ListedRecording,
     query::{ParameterList, QueryEdit, decode},
-    reply::RecordingPage,
+    reply::{self, RecordingPage},
 };
 
-use super::{RecordingOwner, TENANT_MARK, entries, is_ours, metadata};
+use super::{RecordingOwner, TENANT_MARK, entries, is_ours, library_recording::LibraryRecording, metadata};
 
 /// The largest page, both in Usher's answers and in those of a server.
 const PAGE_MAX: usize = 100;
@@ -144,6 +144,13 @@ impl RecordingFilter {
         by_id && by_state && self.metadata.admit(recording)
     }
 
+    /// Returns the answer with a page that the library has cut, of `total` recordings.
+    pub fn library_page(&self, page: &[LibraryRecording], total: u64, base: &str) -> String {
+        let shown: Vec<String> = page.iter().map(|recording| recording.element(base)).collect();
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        reply::recordings(shown.iter().map(String::as_str), self.page(total).1)
+    }
+
     /// Returns the requested part of `total` recordings, and the page that it is.
     pub fn page(&self, total: usize) -> (std::ops::Range<usize>, Option<RecordingPage>) {
         let start = self.offset.min(total);
@@ -179,6 +186,41 @@ fn is_like(held: &str, wanted: &str) -> bool {
         (None, Some(start)) => held.starts_with(start),
         (None, None) => held == wanted,
     }
+}
+
+/// The question to the library that `parameters` ask.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LibraryQuestion {
+    /// Beginnings of `recordID`s.
+    pub records: Vec<String>,
+    /// Ids of meetings, as the tenant knows them.
+    pub meetings: Vec<String>,
+    /// The states, in the words of BBB.
+    pub states: Vec<String>,
+    /// The keys of metadata in lower case, each with its pattern.
+    pub metadata: Vec<(String, String)>,
+    /// The number of recordings before the page.
+    pub offset: usize,
+    /// The size of the page; `None` if all are wanted.
+    pub limit: Option<usize>,
+}
+
+/// Returns the question to the library that `parameters` ask, with their page.
+pub fn for_library(parameters: &ParameterList<'_>) -> LibraryQuestion {
+    let RecordingFilter { states, metadata, offset, limit, .. } = RecordingFilter::read(parameters);
+    let states = match states {
+        States::Any => ["published", "unpublished", "deleted"].map(str::to_owned).into(),
+        States::Of(states) => states.into_iter().collect(),
+    };
+    let (records, meetings) = match ids(parameters) {
+        Ids::All => (Vec::new(), Vec::new()),
+        Ids::Records(records) => (records, Vec::new()),
+        Ids::Meetings(meetings) => (Vec::new(), meetings),
+    };
+    let metadata = metadata.0.into_iter();
+    let metadata =
+        metadata.flat_map(|(key, wanted)| wanted.into_iter().map(move |value| (key.clone(), value)));
+    LibraryQuestion { records, meetings, states, metadata: metadata.collect(), offset, limit }
 }
 
 /// Returns the parameters that request, from a server, the tenant's part of the recordings that

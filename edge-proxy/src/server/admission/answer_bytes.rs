@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 
 use crate::{
     core::admission::{ByteHolder, OverByteBudget},
@@ -39,7 +39,7 @@ pub(in crate::server) fn held(
     // The body is whole in memory, so that it is there at once.
     let bytes = body.collect().now_or_never().and_then(Result::ok).unwrap_or_default().to_bytes();
     let bytes = Bytes::from_owner(HeldAnswer { bytes, _holder: holder });
-    Ok(HttpResponse::from_parts(parts, Full::new(bytes)))
+    Ok(HttpResponse::from_parts(parts, bytes.into()))
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn an_answer_holds_its_bytes_until_it_is_dropped() {
         let budget = ByteBudget::new(1 << 20);
-        let answer = |size: usize| HttpResponse::new(Full::new(Bytes::from(vec![b'x'; size])));
+        let answer = |size: usize| HttpResponse::new(Bytes::from(vec![b'x'; size]).into());
         let held_answer = held(answer(300 << 10), budget.holder(ByteOwner::Fleet)).unwrap();
         assert!(budget.held() >= 284 << 10);
         assert!(held(answer(300 << 10), budget.holder(ByteOwner::Fleet)).is_err());

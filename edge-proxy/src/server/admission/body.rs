@@ -52,7 +52,7 @@ pub(crate) struct BodyLimits {
 }
 
 /// A body that fails if its client is silent for too long.
-pub(super) struct TimedBody {
+pub(in crate::server) struct TimedBody {
     inner: Incoming,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
@@ -60,7 +60,7 @@ pub(super) struct TimedBody {
 
 impl TimedBody {
     /// Wraps a body whose client may be silent for `silence`.
-    pub(super) fn new(inner: Incoming, silence: Duration) -> Self {
+    pub(in crate::server) fn new(inner: Incoming, silence: Duration) -> Self {
         Self { inner, silence, timer: Box::pin(tokio::time::sleep(silence)) }
     }
 }

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use url::Url;
 use usher_bbb::{call::ApiCall, secret::Secret};
@@ -23,7 +22,7 @@ use crate::{
     server::{
         admission::{BodyLimits, body::read_small},
         fleet::meeting_owner::MeetingOwner,
-        transport::HttpResponse,
+        transport::{HttpResponse, ResponseBody},
     },
 };
 
@@ -120,7 +119,7 @@ impl DialInReceiver {
             _ => ("unreachable", DialInAnswer::Unreachable),
         };
         let mut response = empty(StatusCode::OK);
-        *response.body_mut() = Full::new(Bytes::from(document(call.as_ref(), answer, self.prompt)));
+        *response.body_mut() = Bytes::from(document(call.as_ref(), answer, self.prompt)).into();
         let kind = HeaderValue::from_static("text/xml; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         (label, response)
@@ -150,7 +149,7 @@ fn host(url: &str) -> Option<String> {
 }
 
 fn empty(status: StatusCode) -> HttpResponse {
-    let mut response = HttpResponse::new(Full::default());
+    let mut response = HttpResponse::new(ResponseBody::default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
 
 use usher_runtime::clock;
 
@@ -14,7 +13,7 @@ use crate::{
     server::{
         admission::{BodyLimits, body::BodyError},
         callback_sealer::UnopenedAddress,
-        transport::HttpResponse,
+        transport::{HttpResponse, ResponseBody},
     },
 };
 
@@ -79,7 +78,7 @@ pub(super) fn count_unread(error: BodyError, metrics: &RequestMetrics) {
 
 /// Returns the answer with a status.
 pub(super) fn answer(status: StatusCode) -> HttpResponse {
-    let mut response = HttpResponse::new(Full::default());
+    let mut response = HttpResponse::new(ResponseBody::default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::Full;
 use usher_bbb::{
     call::{AnswerFormat, ApiCall, ChecksumProblem},
     reply::{self, Refusal},
@@ -13,7 +12,7 @@ use crate::{
     metrics::RequestOutcome,
     server::{
         admission::{body::BodyError, document::RequestDocument},
-        transport::HttpResponse,
+        transport::{HttpResponse, ResponseBody},
     },
     upstream::{ServerAnswer, ServerCallError},
 };
@@ -37,7 +36,7 @@ pub(in crate::server) struct CallReply {
 impl CallReply {
     /// Answers with XML of our own or of a server.
     pub(in crate::server) fn xml(xml: String, outcome: RequestOutcome) -> Self {
-        let mut response = HttpResponse::new(Full::new(Bytes::from(xml)));
+        let mut response = HttpResponse::new(Bytes::from(xml).into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply::CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -194,7 +193,7 @@ impl CallReply {
         let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) else {
             return Self::refused(&Refusal::INTERNAL_ERROR);
         };
-        let mut response = HttpResponse::new(Full::default());
+        let mut response = HttpResponse::new(ResponseBody::default());
         *response.status_mut() = StatusCode::FOUND;
         response.headers_mut().insert(header::LOCATION, location);
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -35,6 +35,9 @@ use super::{
 
 /// The first bytes of hyper's own answers, up to the class of their status.
 const HYPER_REFUSALS: [&[u8]; 2] = [b"HTTP/1.1 4", b"HTTP/1.0 4"];
+/// The longest answer of hyper's own, bytes: a head without a body. A part of a file, which is written by itself, is no
+/// such head.
+const HYPER_REFUSAL_MAX: usize = 256;
 /// A header that every answer of the request handler carries, and none of hyper's.
 const HANDLER_MARK: &[u8] = b"\r\ncache-control: ";
 /// Longest time for which a closed connection is read on.
@@ -134,6 +137,8 @@ impl<S: SocketStream> ClientStream<S> {
         }
         let refused = self.http1
             && !self.midway
+            && begin.len() <= HYPER_REFUSAL_MAX
+            && begin.ends_with(b"\r\n\r\n")
             && HYPER_REFUSALS.iter().any(|answer| begin.starts_with(answer))
             && !begin.windows(HANDLER_MARK.len()).any(|text| text == HANDLER_MARK);
         if refused {

@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
 use hyper::body::Incoming;
 
-/// An answer to a client, whole in memory.
-pub(crate) type HttpResponse = http::Response<Full<Bytes>>;
+use super::response_body::ResponseBody;
+
+/// An answer to a client.
+pub(crate) type HttpResponse = http::Response<ResponseBody>;
 
 /// A reason of the transport not to pass a request on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ mod most_servers_unreachable;
 mod one_watch;
 mod other_balancer;
 mod races;
+mod recordings;
 mod recreated;
 mod restart;
 mod rolling;

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use usher_control_plane::{
     engine::{Engine, EngineDependencies},
     grpc::{placement::PlacementRpc, readiness::ReadGate, routing::RoutingRpc},
@@ -148,8 +149,13 @@ impl SimReplica {
             engine.poll_requests.clone(),
         );
         let heartbeat = settings.health.interval.min(std::time::Duration::from_secs(2));
-        let routing =
-            RoutingRpc::new(engine.fleet.clone(), ConnectedEdges::new(metrics), front.clone(), heartbeat);
+        let routing = RoutingRpc::new(
+            engine.fleet.clone(),
+            ConnectedEdges::new(metrics),
+            watch::channel(Vec::new()).1,
+            front.clone(),
+            heartbeat,
+        );
         let read = ReadGate::of_fleet(engine.fleet.clone());
         let hooks = registry(&settings, &engine);
         RunningReplica { life, engine, placement, routing, hooks, read, candidate, front, back }

@@ -9,7 +9,7 @@ use toml::Value;
 
 use usher_bbb::{checksum::ChecksumAlgorithm, secret::Secret};
 use usher_model::{
-    settings::{AdoptPolicy, LogFormat, StoreKind, ZombiePolicy},
+    settings::{AdoptPolicy, LogFormat, PublishPolicy, StoreKind, ZombiePolicy},
     voice::{VoiceRange, VoiceRangeError},
 };
 
@@ -159,5 +159,6 @@ macro_rules! choice {
 choice!(ChecksumAlgorithm { "sha1" => Sha1, "sha256" => Sha256, "sha384" => Sha384, "sha512" => Sha512 });
 choice!(StoreKind { "etcd" => Etcd, "embedded" => Embedded });
 choice!(AdoptPolicy { "tagged" => Tagged, "none" => None, "all" => All });
+choice!(PublishPolicy { "server" => Server, "yes" => Yes, "no" => No });
 choice!(ZombiePolicy { "restore" => Restore, "end" => End });
 choice!(LogFormat { "text" => Text, "json" => Json });

@@ -12,27 +12,26 @@ use usher_model::routing::ServerRoute;
 
 use super::recording_servers::{RecordingServers, SearchDeadlines, recordings_of};
 use crate::{
-    core::recordings::change::{BATCH, ChangeResponse, ChangeVerdict, ServerChange, ids, verdict},
+    core::recordings::change::{BATCH, ChangeResponse, ChangeVerdict, ServerChange, verdict},
     metrics::RequestOutcome,
     server::{admission::CallTimeouts, reply::CallReply, request::VerifiedRequest},
     upstream::UploadBody,
 };
 
-/// Changes the recordings that a request names, on every server that has some of them.
+/// Changes the recordings `ids` of a request's tenant, as the request wants it, on every server that has some of them.
 pub(super) async fn change(
     servers: &RecordingServers<'_>,
     timeouts: CallTimeouts,
     request: &VerifiedRequest,
-    change: RecordingChange,
-) -> CallReply {
-    let ids = ids(&request.parameters);
+    (change, ids): (RecordingChange, &[String]),
+) -> ChangeVerdict {
     let (begun, limit) = (Instant::now(), timeouts.call);
-    let holders = servers.holders(&ids, recordings_of(request), SearchDeadlines::of(timeouts)).await;
+    let holders = servers.holders(ids, recordings_of(request), SearchDeadlines::of(timeouts)).await;
     // A long search leaves the change as much time as a short one at least.
     let deadline = (begun + limit).max(Instant::now() + limit / 2);
-    if holders.missing > 0 && holders.lack_any(&ids) {
+    if holders.missing > 0 && holders.lack_any(ids) {
         // A server that has not answered may have it.
-        return CallReply::unavailable();
+        return ChangeVerdict::TryAgain;
     }
     let wanted = ServerChange::new(change, &request.parameters);
     let batches = holders
@@ -40,7 +39,16 @@ pub(super) async fn change(
         .iter()
         .flat_map(|(server, found)| found.chunks(BATCH).map(move |batch| (server, batch)))
         .map(|(server, batch)| change_batch(servers, request.call, server, wanted.of(batch), deadline));
-    match verdict(join_all(batches).await) {
+    verdict(join_all(batches).await)
+}
+
+/// Returns the answer to the caller of a change.
+pub(super) fn reply_to(
+    request: &VerifiedRequest,
+    change: RecordingChange,
+    verdict: ChangeVerdict,
+) -> CallReply {
+    match verdict {
         ChangeVerdict::Done => done(request, change),
         ChangeVerdict::NotFound => CallReply::refused(&Refusal::RECORDINGS_NOT_FOUND),
         ChangeVerdict::Refused(answer) => CallReply::xml(answer, RequestOutcome::refused),

@@ -8,7 +8,8 @@ use usher_model::id::ServerId;
 use usher_runtime::{repeated_warnings::RequestWarnings, tasks::TaskGroup};
 
 use super::{
-    change::change,
+    change::{change, reply_to},
+    library_calls::LibraryKeeper,
     list_pages::ListPages,
     recording_servers::{RecordingServers, recordings_of},
     text_tracks,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     core::recordings::{
         RecordingOwner,
+        change::ids,
         filter::RecordingFilter,
         list::{ServerRecordings, merge},
     },
@@ -38,6 +40,8 @@ pub(in crate::server) struct RecordingCalls {
     pub(in crate::server) timeouts: CallTimeouts,
     pub(in crate::server) tasks: TaskGroup,
     pub(in crate::server) warnings: RequestWarnings,
+    /// The library; `None` if recordings stay on the servers.
+    pub(in crate::server) library: Option<LibraryKeeper>,
 }
 
 impl RecordingCalls {
@@ -58,9 +62,14 @@ impl RecordingCalls {
                 // In a task of its own: if the client closes its connection, the change must not be made
                 // on a part of the servers only.
                 let (servers, warnings) = (self.servers.clone(), self.warnings.clone());
+                let library = self.library.clone();
                 let changed = self.tasks.spawn_short("change-recordings", async move {
                     let servers = RecordingServers::of((&servers, &warnings), &request);
-                    change(&servers, timeouts, &request, kind).await
+                    let verdict = match library {
+                        Some(library) => library.change(&servers, timeouts, &request, kind).await,
+                        None => change(&servers, timeouts, &request, (kind, &ids(&request.parameters))).await,
+                    };
+                    reply_to(&request, kind, verdict)
                 });
                 changed.await.unwrap_or_else(|_| CallReply::unavailable())
             }
@@ -70,6 +79,9 @@ impl RecordingCalls {
     async fn list(&self, request: &VerifiedRequest) -> CallReply {
         let servers = RecordingServers::of((&self.servers, &self.warnings), request);
         let survey = servers.list(&request.parameters, recordings_of(request), self.survey.deadline()).await;
+        if let Some(library) = &self.library {
+            return library.list((&self.survey, survey), self.servers.compute(), request).await;
+        }
         let size = survey.parts.iter().flat_map(|(_, pages)| pages).map(|page| page.text.len()).sum();
         let partial = if request.route.policy.partial_recordings {
             MissingParts::Tolerated

@@ -1,0 +1,5 @@
+//! The storage of recordings.
+
+mod directory;
+
+pub use directory::DirectoryStorage;

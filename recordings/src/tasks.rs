@@ -1,0 +1,3 @@
+//! The long-lived tasks of the library.
+
+pub mod storage_sweeper;
