@@ -7,6 +7,7 @@ mod dial_in;
 mod list_filter;
 mod proxy_header;
 mod queries;
+mod recordings;
 mod server_list;
 mod whole_request;
 
@@ -19,7 +20,7 @@ pub struct FuzzTarget {
 }
 
 /// Every target, in the order of the runs.
-pub static ALL: [FuzzTarget; 18] = [
+pub static ALL: [FuzzTarget; 20] = [
     FuzzTarget { name: "raw_query", run: queries::raw_query },
     FuzzTarget { name: "parameter_list", run: queries::parameter_list },
     FuzzTarget { name: "checksum_removal", run: queries::checksum_removal },
@@ -37,6 +38,8 @@ pub static ALL: [FuzzTarget; 18] = [
     FuzzTarget { name: "webhook_event", run: callbacks::webhook_event },
     FuzzTarget { name: "dial_in", run: dial_in::dial_in },
     FuzzTarget { name: "list_filter", run: list_filter::list_filter },
+    FuzzTarget { name: "recording_metadata", run: recordings::recording_metadata },
+    FuzzTarget { name: "recording_offer", run: recordings::recording_offer },
     FuzzTarget { name: "whole_request", run: whole_request::whole_request },
 ];
 

@@ -251,7 +251,7 @@ impl MeetingOwner<'_> {
     fn metadata(&self, given: &[(String, String)]) -> BTreeMap<String, String> {
         let own = given.iter().filter(|(key, _)| {
             let key = key.to_ascii_lowercase();
-            !key.starts_with(MARKS) && !ADDRESSES.contains(&key.as_str())
+            is_sound(&key) && !key.starts_with(MARKS) && !ADDRESSES.contains(&key.as_str())
         });
         own.map(|(key, value)| {
             let value = if key == "meetingId" { self.own_id(value) } else { value.clone() };
@@ -259,6 +259,12 @@ impl MeetingOwner<'_> {
         })
         .collect()
     }
+}
+
+/// Returns whether a key is a name that every reader of XML accepts as that of an element.
+fn is_sound(key: &str) -> bool {
+    key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 fn breakout(attributes: &BTreeMap<String, String>) -> Option<BreakoutFacts> {
