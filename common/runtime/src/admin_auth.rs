@@ -14,7 +14,7 @@ pub struct AdminAuth(Option<Secret>);
 /// The control port would be open to other machines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "control address {0} is reachable from other machines and nothing guards it: set `admin.token`, \
+    "address {0} is reachable from other machines and nothing guards it: set `admin.token`, \
      or `admin.insecure = true` if the network itself is trusted"
 )]
 pub struct UnguardedAddress(SocketAddr);
