@@ -11,7 +11,8 @@
 #
 #   */10 * * * * root ruby /usr/local/bigbluebutton/core/scripts/post_publish/usher_post_publish.rb --pending
 #
-# in /etc/cron.d/usher-recordings works off, for days if it must. The script never fails BigBlueButton's own queue, and
+# in /etc/cron.d/usher-recordings works off: after ten minutes, then at growing intervals up to a day, until the library
+# has the recording. `--pending --all` tries everything at once. The script never fails BigBlueButton's own queue, and
 # never touches raw recordings. The published copy of a format is removed 24 hours after the library has committed it.
 #
 # Optional settings in /etc/bigbluebutton/usher-recordings.properties:
@@ -92,9 +93,9 @@ class UploadError < StandardError
     @status = status
   end
 
-  # Whether the library has said that it will never take the recording.
-  def final?
-    [400, 404, 409, 410].include?(status)
+  # Whether the recording was deleted, so that the library will never take it.
+  def deleted?
+    status == 410
   end
 end
 
@@ -244,21 +245,24 @@ class UploadQueue
     address = format.published? && format.library
     return forget(format, 'pending') unless address
 
-    note(format, 'pending', '')
+    # Before the attempt: the next one is later each time, also if this process ends.
+    attempts = attempts_of(format) + 1
+    wait = [600 * (2**[attempts - 1, 8].min), 86_400].min
+    note(format, 'pending', "#{attempts} #{Time.now.to_i + wait}")
     Library.new(address, @server.secret, @server.host).upload(format.metadata, format.files, format.folder)
     note(format, 'committed', Time.now.to_i.to_s)
     forget(format, 'pending')
   rescue UploadError => e
     warn "usher: #{format.id} #{format.name}: #{e.message}"
-    # A refused recording stays on this server.
-    forget(format, 'pending') if e.final?
+    # A recording that was deleted in the library stays on this server until its own deletion.
+    forget(format, 'pending') if e.deleted?
   rescue StandardError => e
     warn "usher: #{format.id} #{format.name}: #{e.class}: #{e.message}"
   end
 
   # Tries what waits, and removes the copies whose time is over.
-  def work_off
-    each('pending') { |format, _| upload(format) }
+  def work_off(all:)
+    each('pending') { |format, file| upload(format) if all || File.read(file).split[1].to_i <= Time.now.to_i }
     keep = @server.keep_hours
     return if keep.negative?
 
@@ -279,6 +283,11 @@ class UploadQueue
     rescue StandardError => e
       warn "usher: #{file}: #{e.message}"
     end
+  end
+
+  def attempts_of(format)
+    file = path(format, 'pending')
+    File.exist?(file) ? File.read(file).to_i : 0
   end
 
   def note(format, kind, text)
@@ -302,6 +311,7 @@ if $PROGRAM_NAME == __FILE__
     parser.on('-m', '--meeting-id ID') { |id| options[:id] = id }
     parser.on('-f', '--format FORMAT') { |name| options[:format] = name }
     parser.on('--pending') { options[:pending] = true }
+    parser.on('--all') { options[:all] = true }
     parser.on('--root FOLDER') { |folder| options[:root] = folder }
   end.parse!
   begin
@@ -309,7 +319,7 @@ if $PROGRAM_NAME == __FILE__
     queue = UploadQueue.new(server)
     if options[:pending]
       File.open(File.join(server.queue, 'lock'), File::CREAT) do |lock|
-        queue.work_off if lock.flock(File::LOCK_EX | File::LOCK_NB)
+        queue.work_off(all: options[:all]) if lock.flock(File::LOCK_EX | File::LOCK_NB)
       end
     else
       formats = options[:format] ? [options[:format]] : Dir.children(server.published)

@@ -6,6 +6,7 @@ pub mod facts;
 pub mod import;
 pub mod manifest;
 pub mod metadata_document;
+pub mod metadata_keys;
 pub mod names;
 pub mod query;
 pub mod shown;

@@ -124,6 +124,39 @@ async fn r1_a_wrong_checksum_is_found_and_the_file_begins_anew() -> Result<()> {
     Ok(())
 }
 
+/// A request that is dropped leaves its last write behind; the next one waits for it, or learns where the file stands.
+#[tokio::test]
+async fn r1_a_dropped_request_leaves_whole_bytes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for storage in storages(&folder).await? {
+        let sample = sample();
+        for round in 0..40 {
+            let key = key(&format!("dropped-{round}"));
+            let size = sample.len() as u64;
+            let mut appending = Box::pin(storage.append(&key, 0, size, bytes(&sample)));
+            for _ in 0..round {
+                // The request is dropped at another of its steps each time.
+                if futures::poll!(&mut appending).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(appending);
+            let mut offset = 0;
+            while offset < size {
+                let rest = bytes(&sample[offset as usize..]);
+                offset = match storage.append(&key, offset, size, rest).await {
+                    Ok(stored) | Err(StorageError::Offset { stored }) => stored,
+                    Err(error) => return Err(error.into()),
+                };
+            }
+            storage.complete(&key, &file(&key.path, &sample)).await?;
+            assert_eq!(content(&*storage, &key, None).await?, sample, "round {round}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn of_two_requests_for_one_file_one_appends() -> Result<()> {
     let folder = tempfile::tempdir()?;

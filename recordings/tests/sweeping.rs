@@ -19,7 +19,7 @@ use usher_model::id::ServerId;
 use usher_recordings::{
     core::{names::GenerationId, stored::StoredRecording},
     index::SqliteIndex,
-    ports::{FileKey, OfferId, RecordingWrite, UploadOffer},
+    ports::{FileKey, OfferId, RecordingWrite, UploadOffer, WriteOutcome},
     storage::DirectoryStorage,
     tasks::storage_sweeper::StorageSweeper,
 };
@@ -117,5 +117,15 @@ async fn r14_an_offer_that_ended_takes_its_files_along_unless_they_play() -> Res
         !library.has(&playing, &abandoned).await? && library.has(&playing, &stored_format.generation).await?
     );
     assert_eq!(index.offer(&OfferId("b".into())).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r2_a_commit_whose_offer_has_ended_is_not_done() -> Result<()> {
+    let library = SweptLibrary::new().await?;
+    let (recording, index) = (stored(1), &library.sweeper.index);
+    let completing = RecordingWrite { completed: Some(OfferId("gone".into())), ..write(0, &recording) };
+    assert_eq!(index.write(&[completing]).await?, WriteOutcome::Stale, "its files may be removed");
+    assert_eq!(index.recording(&recording.id).await?, None);
     Ok(())
 }

@@ -9,8 +9,7 @@ use usher_recordings::{
     uploads::OfferDocument,
 };
 
-const DEFAULTS: ImportDefaults =
-    ImportDefaults { published: ImportPublication::AsServer, protected: false };
+const DEFAULTS: ImportDefaults = ImportDefaults { published: ImportPublication::AsServer, protected: false };
 
 /// A document that was read is written for players so that it reads as the same facts, and none of Usher's marks and
 /// of the applications' addresses is in it.

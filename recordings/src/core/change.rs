@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{edits::RecordingEdits, stored::StoredRecording};
-
-/// The prefix of metadata that only Usher may set.
-const OURS: &str = "usher-";
+use super::{edits::RecordingEdits, metadata_keys::is_own, stored::StoredRecording};
 
 /// A change of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +48,7 @@ pub fn apply(recording: &StoredRecording, change: &VisibleChange, now_ms: u64) -
             changed.edits.then(RecordingEdits { published: Some(*published), ..RecordingEdits::default() });
         }
         VisibleChange::Update { protect, meta } => {
-            let own = meta.iter().filter(|(key, _)| !key.to_ascii_lowercase().starts_with(OURS));
+            let own = meta.iter().filter(|(key, _)| is_own(key));
             let meta = own.map(|(key, value)| {
                 (key.to_ascii_lowercase(), Some(value.clone()).filter(|value| !value.is_empty()))
             });

@@ -89,9 +89,9 @@ impl StoredRecording {
             meta.extend(facts.meta.clone());
         }
         for (key, value) in &self.edits.meta {
-            meta.retain(|held: &String, _| !held.eq_ignore_ascii_case(key));
-            if let Some(value) = value {
-                meta.insert(key.clone(), value.clone());
+            match value {
+                Some(value) => drop(meta.insert(key.clone(), value.clone())),
+                None => drop(meta.remove(key)),
             }
         }
         let published = self.edits.published.unwrap_or(self.initial.published);

@@ -57,7 +57,7 @@ pub struct RecordingWrite {
     pub recording: StoredRecording,
     /// A generation that the write takes out of play, by its format.
     pub retired: Option<(FormatName, GenerationId)>,
-    /// The offer that the write completes; it is removed.
+    /// The offer that the write completes; it is removed. If it has ended, the write is stale.
     pub completed: Option<OfferId>,
     /// When the write was decided, milliseconds since 1970.
     pub at_ms: u64,
@@ -70,7 +70,8 @@ pub struct RecordingWrite {
 pub enum WriteOutcome {
     /// All writes were done.
     Done,
-    /// A recording has another version, or a tombstone refuses a new one: no write was done.
+    /// A recording has another version, a tombstone refuses a new one, or a completed offer has ended: no write was
+    /// done.
     Stale,
 }
 

@@ -1,7 +1,7 @@
 //! The storage in a directory: `TENANT/RECORDID/FORMAT/GENERATION/…`.
 //!
-//! A file that is not complete has the ending `.part` in a folder of its own beside the files, so that no name of a
-//! manifest is that of a part. Complete files are made by a rename and never change.
+//! A file that is not complete is in a folder of its own beside the files, so that no name of a manifest is that of a
+//! part. Complete files are made by a rename and never change. Links are not followed.
 
 use std::{
     collections::HashMap,
@@ -17,10 +17,11 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+use nix::fcntl::OFlag;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom},
-    sync::Mutex as AsyncMutex,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
 };
 use tokio_util::io::ReaderStream;
 
@@ -36,6 +37,8 @@ const UNSAFE_MAX: usize = 8 << 20;
 /// Files are for the library and its group: edges that share the directory may be of that group.
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
+/// A link in the place of a file is not followed.
+const NO_FOLLOW: i32 = OFlag::O_NOFOLLOW.bits();
 /// The folder of the parts of a generation. A path of a manifest is below `files/`.
 const PARTS: &str = "parts";
 
@@ -87,6 +90,11 @@ impl DirectoryStorage {
         busy.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(busy.entry(key.clone()).or_default())
     }
+}
+
+/// Opens a part for further bytes, and makes it if there is none.
+fn open_part(part: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(FILE_MODE).custom_flags(NO_FOLLOW).open(part)
 }
 
 /// Runs file work on a thread that serves no request.
@@ -149,6 +157,9 @@ fn checksum(path: &Path) -> io::Result<(u64, String)> {
 /// A part of a file that is being written.
 struct PartWriter {
     file: Arc<Mutex<File>>,
+    /// The turn of the file. Each write holds it too: a request that is dropped leaves its last write behind, and the
+    /// next request must not write beside it.
+    turn: Arc<OwnedMutexGuard<()>>,
     stored: u64,
     size: u64,
     pending: BytesMut,
@@ -167,10 +178,12 @@ impl PartWriter {
 
     async fn write(&mut self) -> Result<(), StorageError> {
         let (chunk, file) = (self.pending.split().freeze(), Arc::clone(&self.file));
+        let turn = Arc::clone(&self.turn);
         self.unsafe_bytes += chunk.len();
         let is_safe = self.unsafe_bytes >= UNSAFE_MAX;
         let before = self.stored;
         let written = blocking(move || {
+            let _turn = turn;
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = file.write_all(&chunk) {
                 // A part of the chunk would be stored and not acknowledged.
@@ -194,8 +207,13 @@ impl PartWriter {
         if !self.pending.is_empty() {
             self.write().await?;
         }
-        let file = Arc::clone(&self.file);
-        blocking(move || file.lock().unwrap_or_else(PoisonError::into_inner).sync_all()).await.map_err(of_io)
+        let (file, turn) = (Arc::clone(&self.file), Arc::clone(&self.turn));
+        blocking(move || {
+            let _turn = turn;
+            file.lock().unwrap_or_else(PoisonError::into_inner).sync_all()
+        })
+        .await
+        .map_err(of_io)
     }
 }
 
@@ -215,9 +233,8 @@ impl RecordingStorage for DirectoryStorage {
         size: u64,
         mut bytes: ByteStream,
     ) -> Result<u64, StorageError> {
-        let turn = self.turn(key);
         // The other request goes on; this one learns where the file stands when it tries again.
-        let Ok(_turn) = turn.try_lock() else {
+        let Ok(turn) = self.turn(key).try_lock_owned().map(Arc::new) else {
             return Err(StorageError::Offset { stored: self.stored(key).await? });
         };
         let stored = self.stored(key).await?;
@@ -231,12 +248,14 @@ impl RecordingStorage for DirectoryStorage {
         let file = blocking(move || {
             let folder = part.parent().ok_or_else(|| io::Error::other("a part has no folder"))?;
             make_folder(folder)?;
-            let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(&part)?;
+            let file = open_part(&part)?;
+            // The bytes that an earlier request left behind are acknowledged by the answer to this one.
+            file.sync_all()?;
             sync_folders(folder, &root)?;
             Ok(file)
         });
         let file = Arc::new(Mutex::new(file.await.map_err(of_io)?));
-        let mut writer = PartWriter { file, stored, size, pending: BytesMut::new(), unsafe_bytes: 0 };
+        let mut writer = PartWriter { file, turn, stored, size, pending: BytesMut::new(), unsafe_bytes: 0 };
         let mut broken = None;
         while let Some(bytes) = bytes.next().await {
             match bytes {
@@ -263,7 +282,7 @@ impl RecordingStorage for DirectoryStorage {
             if size == 0 && !is_there(&part)? {
                 let folder = part.parent().ok_or_else(|| io::Error::other("a part has no folder"))?;
                 make_folder(folder)?;
-                OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(&part)?.sync_all()?;
+                open_part(&part)?.sync_all()?;
             }
             if checksum(&part)? != (size, sha256) {
                 fs::remove_file(&part)?;
@@ -306,7 +325,8 @@ impl RecordingStorage for DirectoryStorage {
 
     async fn read(&self, key: &FileKey, range: Option<Range<u64>>) -> Result<ByteStream, StorageError> {
         let path = self.complete_path(key);
-        let mut file = tokio::fs::File::open(path).await.map_err(of_io)?;
+        let opened = tokio::fs::OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).await;
+        let mut file = opened.map_err(of_io)?;
         let range = range.unwrap_or(0..u64::MAX);
         file.seek(SeekFrom::Start(range.start)).await.map_err(of_io)?;
         let part = file.take(range.end.saturating_sub(range.start));

@@ -28,6 +28,8 @@ impl UploadService {
 
     /// Commits an offer whose files are complete. A commit whose answer was lost may be repeated.
     pub(super) async fn commit(&self, server: &ServerId, id: &OfferId) -> Result<(), UploadRefusal> {
+        // From the look at the files to the write, no sweep removes them.
+        let _kept = self.removals.read().await;
         let (offer, manifest) = self.opened(server, id).await?;
         let missing = self.missing(&offer, &manifest).await?;
         if !missing.is_empty() {
@@ -58,6 +60,9 @@ impl UploadService {
             };
             if self.index.write(&[write]).await? == WriteOutcome::Done {
                 return Ok(());
+            }
+            if self.index.offer(id).await?.is_none() {
+                return Err(UploadRefusal::UnknownOffer);
             }
         }
         Err(UploadRefusal::Unavailable(anyhow::anyhow!("the recording changes all the time")))

@@ -15,6 +15,7 @@ use usher_model::{
 use super::MetadataDocument;
 use crate::core::{
     facts::{BreakoutFacts, FormatFacts, MeetingFacts, PlaybackFacts, PreviewImage},
+    metadata_keys::is_own,
     names::{FormatName, RecordId, RecordingNameError},
 };
 
@@ -24,16 +25,21 @@ const DOCUMENT_MAX: usize = 1 << 20;
 const ENTRIES_MAX: usize = 1_000;
 /// The most elements that may be in each other.
 const DEPTH_MAX: usize = 16;
-/// The prefix of the marks of Usher.
-const MARKS: &str = "usher-";
-/// The metadata with addresses of applications, which only the application may know.
-const ADDRESSES: [&str; 6] = [
-    "bbb-recording-ready-url",
-    "bn-recording-ready-url",
-    "canvas-recording-ready-url",
-    "analytics-callback-url",
-    "endcallbackurl",
-    "bbb-anonymize-chat-callback-url",
+/// The elements whose texts are read, below the root.
+const TEXTS: [&str; 13] = [
+    "id",
+    "state",
+    "published",
+    "start_time",
+    "end_time",
+    "participants",
+    "raw_size",
+    "playback/format",
+    "playback/link",
+    "playback/processing_time",
+    "playback/duration",
+    "playback/size",
+    "playback",
 ];
 
 /// The reason why a document cannot be read.
@@ -63,6 +69,36 @@ struct Elements {
     attributes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// The path of the present element below the root, with `/` between the names. It is kept as one text, so that its
+/// length costs no element anything.
+#[derive(Debug, Default)]
+struct ElementPath {
+    text: String,
+    /// The length of the text at each element, from the root, which is not in it.
+    lengths: Vec<usize>,
+}
+
+impl ElementPath {
+    fn enter(&mut self, name: &str) -> Result<(), DocumentError> {
+        match self.lengths.last() {
+            None if name != "recording" => return Err(DocumentError::Malformed),
+            None => {}
+            Some(0) => self.text.push_str(name),
+            Some(_) => {
+                self.text.push('/');
+                self.text.push_str(name);
+            }
+        }
+        self.lengths.push(self.text.len());
+        if self.lengths.len() > DEPTH_MAX { Err(DocumentError::Malformed) } else { Ok(()) }
+    }
+
+    fn leave(&mut self) {
+        self.lengths.pop();
+        self.text.truncate(self.lengths.last().copied().unwrap_or(0));
+    }
+}
+
 /// Reads the document of one format.
 ///
 /// # Errors
@@ -77,11 +113,16 @@ pub fn read(bytes: &[u8]) -> Result<MetadataDocument, DocumentError> {
 
 fn elements(text: &str) -> Result<Elements, DocumentError> {
     let (mut reader, mut found, mut path) =
-        (Reader::from_str(text), Elements::default(), Vec::<String>::new());
+        (Reader::from_str(text), Elements::default(), ElementPath::default());
+    let mut has_root = false;
     let mut content = vec![String::new()];
     loop {
         match reader.read_event().map_err(|_| DocumentError::Malformed)? {
+            Event::Start(_) | Event::Empty(_) if path.lengths.is_empty() && has_root => {
+                return Err(DocumentError::Malformed);
+            }
             Event::Start(start) => {
+                has_root = true;
                 open(&start, &mut path, &mut found)?;
                 content.push(String::new());
             }
@@ -108,7 +149,7 @@ fn elements(text: &str) -> Result<Elements, DocumentError> {
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
         }
     }
-    if path.is_empty() { Ok(found) } else { Err(DocumentError::Malformed) }
+    if path.lengths.is_empty() { Ok(found) } else { Err(DocumentError::Malformed) }
 }
 
 /// Returns the character of a reference: one of the five of XML, or a number.
@@ -126,49 +167,47 @@ fn resolved(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
     }
 }
 
-fn open(start: &BytesStart<'_>, path: &mut Vec<String>, found: &mut Elements) -> Result<(), DocumentError> {
-    let name = start.name().into_inner().to_owned();
-    path.push(name);
-    if path.len() > DEPTH_MAX {
-        return Err(DocumentError::Malformed);
-    }
-    let mut attributes = BTreeMap::new();
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(|_| DocumentError::Malformed)?;
-        let value =
-            attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| DocumentError::Malformed)?;
-        attributes.insert(attribute.key.into_inner().to_owned(), value.into_owned());
-    }
-    match below(path).as_str() {
-        "playback/extensions/preview/images/image" => found.images.push((attributes, String::new())),
-        "meeting" | "breakout" => drop(found.attributes.insert(below(path), attributes)),
+fn open(start: &BytesStart<'_>, path: &mut ElementPath, found: &mut Elements) -> Result<(), DocumentError> {
+    path.enter(start.name().into_inner())?;
+    match path.text.as_str() {
+        "playback/extensions/preview/images/image" => {
+            found.images.push((attributes(start)?, String::new()));
+        }
+        at @ ("meeting" | "breakout") => drop(found.attributes.insert(at.to_owned(), attributes(start)?)),
         _ => {}
     }
     Ok(())
 }
 
-fn close(path: &mut Vec<String>, text: String, found: &mut Elements) -> Result<(), DocumentError> {
-    let at = below(path);
-    let name = path.pop().ok_or(DocumentError::Malformed)?;
-    match at.as_str() {
+fn attributes(start: &BytesStart<'_>) -> Result<BTreeMap<String, String>, DocumentError> {
+    let read = start.attributes().map(|attribute| {
+        let attribute = attribute.map_err(|_| DocumentError::Malformed)?;
+        let value =
+            attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| DocumentError::Malformed)?;
+        Ok((attribute.key.into_inner().to_owned(), value.into_owned()))
+    });
+    read.collect()
+}
+
+fn close(path: &mut ElementPath, text: String, found: &mut Elements) -> Result<(), DocumentError> {
+    match path.text.as_str() {
         "breakoutRooms/breakoutRoom" => found.rooms.push(text.trim().to_owned()),
         "playback/extensions/preview/images/image" => {
             if let Some(image) = found.images.last_mut() {
                 text.trim().clone_into(&mut image.1);
             }
         }
-        at if at.strip_prefix("meta/").is_some_and(|key| !key.contains('/')) => found.meta.push((name, text)),
-        at => {
-            found.texts.entry(at.to_owned()).or_insert(text);
-        }
+        at => match at.strip_prefix("meta/") {
+            Some(key) if !key.contains('/') => found.meta.push((key.to_owned(), text)),
+            _ if TEXTS.contains(&at) => {
+                found.texts.entry(at.to_owned()).or_insert(text);
+            }
+            _ => {}
+        },
     }
-    let counts = [found.meta.len(), found.rooms.len(), found.images.len(), found.texts.len()];
+    path.leave();
+    let counts = [found.meta.len(), found.rooms.len(), found.images.len()];
     if counts.into_iter().any(|count| count > ENTRIES_MAX) { Err(DocumentError::TooLarge) } else { Ok(()) }
-}
-
-/// Returns the path of an element below the root, which is `recording`.
-fn below(path: &[String]) -> String {
-    path.get(1..).unwrap_or_default().join("/")
 }
 
 fn document(found: &Elements) -> Result<MetadataDocument, DocumentError> {
@@ -249,22 +288,13 @@ impl MeetingOwner<'_> {
 
     /// Returns the metadata of the application, without marks of Usher and addresses of applications.
     fn metadata(&self, given: &[(String, String)]) -> BTreeMap<String, String> {
-        let own = given.iter().filter(|(key, _)| {
-            let key = key.to_ascii_lowercase();
-            is_sound(&key) && !key.starts_with(MARKS) && !ADDRESSES.contains(&key.as_str())
-        });
+        let own = given.iter().filter(|(key, _)| is_own(key));
         own.map(|(key, value)| {
             let value = if key == "meetingId" { self.own_id(value) } else { value.clone() };
             (key.clone(), value)
         })
         .collect()
     }
-}
-
-/// Returns whether a key is a name that every reader of XML accepts as that of an element.
-fn is_sound(key: &str) -> bool {
-    key.starts_with(|first: char| first.is_ascii_alphabetic())
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 fn breakout(attributes: &BTreeMap<String, String>) -> Option<BreakoutFacts> {
@@ -288,9 +318,12 @@ fn preview((attributes, address): &(BTreeMap<String, String>, String)) -> Option
 
 /// Returns the path and query of an address.
 fn without_host(address: &str) -> String {
-    let path = match address.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+    let below = address.split_once("://").map(|(_, rest)| rest).or_else(|| address.strip_prefix("//"));
+    let path = match below {
+        Some(rest) => rest.find('/').map_or("", |at| &rest[at..]),
         None => address,
     };
+    // A path that begins with two slashes would name a host again.
+    let path = if path.starts_with("//") { path.trim_start_matches('/') } else { path };
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }

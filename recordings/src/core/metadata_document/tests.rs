@@ -92,10 +92,31 @@ fn r8_marks_and_addresses_are_no_part_of_the_facts() {
 }
 
 #[test]
+fn keys_that_are_no_names_and_hosts_without_a_scheme_are_dropped() {
+    let text = sample("<course>A</course><ü>x</ü><a:b>y</a:b>")
+        .replace("https://bbb1.example.org/pl", "//bbb1.example.org/pl");
+    let facts = read(text.as_bytes()).expect("is one").facts;
+    assert!(
+        !facts.meta.contains_key("ü") && !facts.meta.contains_key("a:b") && facts.meta.contains_key("course")
+    );
+    assert_eq!(facts.playback.link, format!("/playback/presentation/2.3/{ID}"));
+}
+
+/// The work of a long name in front of many elements was their product: 100 GB were copied for 1 MiB.
+#[test]
+fn a_long_name_costs_the_elements_below_it_nothing() {
+    let name = "n".repeat(400_000);
+    let text = format!("<recording><{name}>{}</{name}></recording>", "<a/>".repeat(50_000));
+    assert_eq!(read(text.as_bytes()), Err(DocumentError::Element("id")));
+}
+
+#[test]
 fn foreign_bytes_are_refused_with_a_reason() {
     let refused = |text: &str| read(text.as_bytes()).expect_err("is refused");
     assert_eq!(refused(""), DocumentError::Element("id"));
     assert_eq!(refused("<a"), DocumentError::Malformed);
+    assert_eq!(refused("<other/>"), DocumentError::Malformed);
+    assert_eq!(refused(&sample("").repeat(2)), DocumentError::Malformed);
     assert_eq!(refused("<recording><id>"), DocumentError::Malformed);
     assert_eq!(refused(&sample("<a>&evil;</a>")), DocumentError::Malformed);
     assert_eq!(refused("<!DOCTYPE x [<!ENTITY a \"b\">]><recording/>"), DocumentError::Malformed);

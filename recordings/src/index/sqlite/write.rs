@@ -102,7 +102,10 @@ async fn write_one(
     count(connection, COUNT_MORE, &after).await?;
     if let Some(offer) = &write.completed {
         let remove = sqlx::query("delete from offers where id = ?1").bind(&offer.0);
-        remove.execute(&mut *connection).await.map_err(unavailable)?;
+        // An offer that has ended protects its files no longer.
+        if remove.execute(&mut *connection).await.map_err(unavailable)?.rows_affected() == 0 {
+            return Ok(WriteOutcome::Stale);
+        }
     }
     sqlx::query("insert into journal (at_ms, tenant, record_id, what) values (?1, ?2, ?3, ?4)")
         .bind(number(write.at_ms)?)

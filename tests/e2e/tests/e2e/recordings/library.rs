@@ -48,7 +48,7 @@ impl LibrarySite {
         self.server.post_publish(format)?;
         wait::until("the upload", || async {
             if !self.server.queue(".pending").is_empty() {
-                self.server.script(&["--pending"])?;
+                self.server.script(&["--pending", "--all"])?;
             }
             ensure!(self.server.queue(".pending").is_empty(), "still waiting");
             Ok(())

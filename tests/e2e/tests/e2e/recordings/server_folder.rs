@@ -101,7 +101,7 @@ impl ServerFolder {
     /// Runs the script over its queue, beside other work of the test.
     pub(super) async fn pending(&self) -> Result<()> {
         let root = self.root.path().to_owned();
-        tokio::task::spawn_blocking(move || run(&["--pending"], &root)).await?
+        tokio::task::spawn_blocking(move || run(&["--pending", "--all"], &root)).await?
     }
 
     /// Returns the names of the files in the queue that end in `ending`.
