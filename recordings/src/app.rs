@@ -64,11 +64,13 @@ impl RunningLibrary {
             .with_context(|| format!("bind recordings.listen on {}", recordings.listen))?;
         let address = listener.local_addr()?;
         let (clock, view) = (WallClock::system(), FleetView::default());
+        let manifests = ManifestCache::default();
         let removals = Arc::new(RwLock::new(()));
         let uploads = UploadService {
             removals: Arc::clone(&removals),
             index: Arc::clone(&index),
             storage: Arc::clone(&storage),
+            manifests: manifests.clone(),
             fleet: view.clone(),
             defaults: defaults(settings),
             keep_free: recordings.keep_free,
@@ -77,7 +79,7 @@ impl RunningLibrary {
         let library = LibraryRpc {
             index: Arc::clone(&index),
             storage: Arc::clone(&storage),
-            manifests: ManifestCache::default(),
+            manifests,
             clock: clock.clone(),
         };
         let sweeper = StorageSweeper { index, storage, removals, clock };

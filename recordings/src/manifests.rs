@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 
 use crate::{
-    core::manifest::{FormatManifest, ManifestFile},
+    core::manifest::FormatManifest,
     ports::{FileKey, RecordingStorage, StorageError},
 };
 
@@ -23,7 +23,7 @@ const KEPT_FILES_MAX: usize = 200_000;
 ///
 /// # Errors
 /// The manifest is absent or unreadable, or the storage is unavailable.
-pub async fn read(storage: &dyn RecordingStorage, key: &FileKey) -> Result<FormatManifest, StorageError> {
+async fn read(storage: &dyn RecordingStorage, key: &FileKey) -> Result<FormatManifest, StorageError> {
     let mut content = storage.read(key, None).await?;
     let mut bytes = BytesMut::new();
     while let Some(part) = content.next().await {
@@ -42,62 +42,58 @@ fn parse(bytes: &Bytes, key: &FileKey) -> Result<FormatManifest, StorageError> {
         .map_err(|error| StorageError::Unavailable(anyhow::Error::from(error).context(format!("read {key}"))))
 }
 
-/// The files of one generation, found by path.
-pub type FileTable = Arc<HashMap<String, ManifestFile>>;
-
-/// The tables of the generations that were asked for last; clones share them.
+/// The manifests that were asked for last; clones share them. An upload asks for its manifest with each part of a file.
 #[derive(Debug, Clone, Default)]
-pub struct ManifestCache(Arc<Mutex<KeptTables>>);
+pub struct ManifestCache(Arc<Mutex<KeptManifests>>);
 
 #[derive(Debug, Default)]
-struct KeptTables {
-    by_key: HashMap<FileKey, (FileTable, u64)>,
+struct KeptManifests {
+    /// The manifests, each with the time of its last use as a number.
+    by_key: HashMap<FileKey, (Arc<FormatManifest>, u64)>,
     files: usize,
     uses: u64,
 }
 
 impl ManifestCache {
-    /// Returns the files of a generation.
+    /// Returns the manifest of a generation.
     ///
     /// # Errors
     /// The manifest is absent or unreadable, or the storage is unavailable.
-    pub async fn table(
+    pub async fn manifest(
         &self,
         storage: &dyn RecordingStorage,
         key: &FileKey,
-    ) -> Result<FileTable, StorageError> {
-        if let Some(table) = self.kept(key) {
-            return Ok(table);
+    ) -> Result<Arc<FormatManifest>, StorageError> {
+        if let Some(kept) = self.kept(key) {
+            return Ok(kept);
         }
-        let manifest = read(storage, key).await?;
-        let files = Vec::<ManifestFile>::from(manifest).into_iter();
-        let table: FileTable = Arc::new(files.map(|file| (file.path.clone(), file)).collect());
-        self.keep(key, &table);
-        Ok(table)
+        let manifest = Arc::new(read(storage, key).await?);
+        self.keep(key, &manifest);
+        Ok(manifest)
     }
 
-    fn kept(&self, key: &FileKey) -> Option<FileTable> {
+    fn kept(&self, key: &FileKey) -> Option<Arc<FormatManifest>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses += 1;
         let uses = kept.uses;
-        let (table, used) = kept.by_key.get_mut(key)?;
+        let (manifest, used) = kept.by_key.get_mut(key)?;
         *used = uses;
-        Some(Arc::clone(table))
+        Some(Arc::clone(manifest))
     }
 
-    /// Keeps a table, and drops those that were used least lately while there are too many files.
-    fn keep(&self, key: &FileKey, table: &FileTable) {
+    /// Keeps a manifest, and drops those that were used least lately while there are too many files.
+    fn keep(&self, key: &FileKey, manifest: &Arc<FormatManifest>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses += 1;
-        let entry = (Arc::clone(table), kept.uses);
-        kept.files += table.len();
+        let entry = (Arc::clone(manifest), kept.uses);
+        kept.files += manifest.files().len();
         if let Some((former, _)) = kept.by_key.insert(key.clone(), entry) {
-            kept.files -= former.len();
+            kept.files -= former.files().len();
         }
         while kept.files > KEPT_FILES_MAX && kept.by_key.len() > 1 {
             let oldest = kept.by_key.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
             let Some((former, _)) = oldest.and_then(|oldest| kept.by_key.remove(&oldest)) else { break };
-            kept.files -= former.len();
+            kept.files -= former.files().len();
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         metadata_document,
     },
     fleet::FleetView,
+    manifests::ManifestCache,
     ports::{ByteStream, FileKey, OfferId, RecordingIndex, RecordingStorage, StorageError, UploadOffer},
 };
 
@@ -41,6 +42,8 @@ pub struct UploadService {
     pub index: Arc<dyn RecordingIndex>,
     /// The files of all recordings.
     pub storage: Arc<dyn RecordingStorage>,
+    /// The manifests that were asked for last.
+    pub manifests: ManifestCache,
     /// The servers and tenants.
     pub fleet: FleetView,
     /// The visibility of recordings that arrive.
@@ -131,15 +134,11 @@ impl UploadService {
         &self,
         server: &ServerId,
         id: &OfferId,
-    ) -> Result<(UploadOffer, FormatManifest), UploadRefusal> {
+    ) -> Result<(UploadOffer, Arc<FormatManifest>), UploadRefusal> {
         let offer = self.index.offer(id).await?.filter(|offer| offer.server == *server);
         let offer = offer.ok_or(UploadRefusal::UnknownOffer)?;
-        let manifest = self.manifest(&offer).await?;
+        let manifest = self.manifests.manifest(&*self.storage, &FileKey::manifest(&offer)).await?;
         Ok((offer, manifest))
-    }
-
-    async fn manifest(&self, offer: &UploadOffer) -> Result<FormatManifest, UploadRefusal> {
-        crate::manifests::read(&*self.storage, &FileKey::manifest(offer)).await.map_err(Into::into)
     }
 
     /// Returns the number of stored bytes of a file.

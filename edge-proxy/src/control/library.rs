@@ -33,6 +33,8 @@ use crate::core::{
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest message, bytes: 200 recordings with all their metadata.
 const MESSAGE_MAX: usize = 64 << 20;
+/// The most ids of one question.
+const KNOWN_MAX: usize = 10_000;
 /// The most connections that are kept.
 const CONNECTIONS_MAX: usize = 32;
 
@@ -112,13 +114,17 @@ impl LibraryClient {
     ///
     /// # Errors
     /// No replica answers.
-    pub async fn known(&self, record_ids: Vec<String>) -> Result<Vec<String>, LibraryUnavailable> {
-        let request = v1::FindKnownRecordingsRequest { record_ids };
-        let answer = self.call(|mut client| {
-            let request = request.clone();
-            async move { client.find_known_recordings(request).await }
-        });
-        Ok(answer.await?.record_ids)
+    pub async fn known(&self, record_ids: &[String]) -> Result<Vec<String>, LibraryUnavailable> {
+        let mut known = Vec::new();
+        for part in record_ids.chunks(KNOWN_MAX) {
+            let request = v1::FindKnownRecordingsRequest { record_ids: part.to_vec() };
+            let answer = self.call(|mut client| {
+                let request = request.clone();
+                async move { client.find_known_recordings(request).await }
+            });
+            known.extend(answer.await?.record_ids);
+        }
+        Ok(known)
     }
 
     /// Changes recordings of a tenant, and returns the ids that it has.

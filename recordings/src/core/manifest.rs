@@ -86,6 +86,12 @@ impl FormatManifest {
         &self.0
     }
 
+    /// Returns a file by its path.
+    pub fn find(&self, path: &str) -> Option<&ManifestFile> {
+        let found = self.0.binary_search_by(|file| file.path.split('/').cmp(path.split('/')));
+        found.ok().and_then(|at| self.0.get(at))
+    }
+
     /// Returns the size of all files, bytes.
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|file| file.size).sum()
@@ -145,6 +151,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn each_file_is_found_by_its_path(names in prop::collection::vec("[a-c]{1,2}(/[a-c-]{1,2}){0,2}", 1..12)) {
+            let Ok(manifest) = FormatManifest::new(names.iter().map(|name| file(name)).collect()) else { return Ok(()) };
+            for name in &names {
+                prop_assert_eq!(manifest.find(name).map(|file| file.path.as_str()), Some(name.as_str()));
+            }
+            prop_assert_eq!(manifest.find("d"), None);
+        }
+
         #[test]
         fn r14_the_order_of_a_list_and_its_metadata_are_no_part_of_a_generation(
             names in prop::collection::btree_set("[a-c]{1,3}(/[a-c]{1,2})?", 1..8),

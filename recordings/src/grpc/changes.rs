@@ -17,8 +17,8 @@ use crate::{
     ports::{RecordingWrite, VersionedRecording, WriteOutcome},
 };
 
-/// The most recordings of one call.
-const CHANGED_MAX: usize = 1_000;
+/// The most recordings of one call: as many as an edge accepts in a list.
+const CHANGED_MAX: usize = 2_000;
 /// How often a change is decided anew, because another write of a recording came between.
 const TRIES: usize = 16;
 

@@ -47,9 +47,9 @@ impl LibraryRpc {
             let text = metadata_document::render(&shown, &format);
             return located(text.len() as u64, String::new(), Place::Content(text.into_bytes()));
         }
-        let table = self.manifests.table(&*self.storage, &key(FileKey::MANIFEST)).await;
-        let table = table.map_err(storage_unavailable)?;
-        let Some(file) = table.get(&request.path) else { return refused(FileRefusal::Unknown) };
+        let manifest = self.manifests.manifest(&*self.storage, &key(FileKey::MANIFEST)).await;
+        let manifest = manifest.map_err(storage_unavailable)?;
+        let Some(file) = manifest.find(&request.path) else { return refused(FileRefusal::Unknown) };
         let Some(path) = self.storage.local_path(&key(&FileKey::content_path(&file.path))) else {
             return Err(Status::unimplemented("edges cannot read this storage"));
         };

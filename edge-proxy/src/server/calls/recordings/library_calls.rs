@@ -81,7 +81,7 @@ impl LibraryKeeper {
         let mut bytes = self.bytes.holder(ByteOwner::Tenant(request.tenant.clone()));
         let answers = async {
             let known =
-                if listed_ids.is_empty() { Vec::new() } else { self.client.known(listed_ids).await? };
+                if listed_ids.is_empty() { Vec::new() } else { self.client.known(&listed_ids).await? };
             let page = self.client.query(&request.tenant, question, deadline, &mut bytes).await?;
             Ok::<_, LibraryUnavailable>((known, page))
         };
@@ -113,7 +113,7 @@ impl LibraryKeeper {
         let Ok(found) = self.client.change(&request.tenant, asked.clone(), wanted).await else {
             return ChangeVerdict::TryAgain;
         };
-        let Ok(known) = self.client.known(asked.clone()).await else { return ChangeVerdict::TryAgain };
+        let Ok(known) = self.client.known(&asked).await else { return ChangeVerdict::TryAgain };
         // The copies on servers of recordings that the library knows are no longer the application's.
         let rest: Vec<String> = asked.into_iter().filter(|id| !known.contains(id)).collect();
         let of_servers = if rest.is_empty() {
