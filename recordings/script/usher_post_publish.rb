@@ -13,7 +13,8 @@
 #
 # in /etc/cron.d/usher-recordings works off: after ten minutes, then at growing intervals up to a day, until the library
 # has the recording. `--pending --all` tries everything at once. The script never fails BigBlueButton's own queue, and
-# never touches raw recordings. The published copy of a format is removed 24 hours after the library has committed it.
+# never touches raw recordings. The published copy of a format is removed 24 hours after the library has committed it,
+# and only if the library then says that it has exactly this content.
 #
 # Optional settings in /etc/bigbluebutton/usher-recordings.properties:
 #   library=https://bbb.example.org   address of the library for meetings that were not created through Usher
@@ -120,6 +121,11 @@ class Library
     json(:post, "#{ROOT}/#{offer['offer']}/commit", '')
   end
 
+  # Whether the library has this content already.
+  def has?(metadata, files)
+    json(:post, ROOT, JSON.generate(metadata: metadata, files: files))['state'] == 'done'
+  end
+
   private
 
   def send_file(offer, missing, folder)
@@ -223,7 +229,7 @@ class Format
     named ? CGI.unescapeHTML(named) : @server.library
   end
 
-  def files
+  def files(folder = self.folder)
     paths = Dir.glob('**/*', File::FNM_DOTMATCH, base: folder)
     paths.select { |path| File.file?(File.join(folder, path)) && !File.symlink?(File.join(folder, path)) }.sort.map do |path|
       file = File.join(folder, path)
@@ -249,7 +255,7 @@ class UploadQueue
     attempts = attempts_of(format) + 1
     wait = [600 * (2**[attempts - 1, 8].min), 86_400].min
     note(format, 'pending', "#{attempts} #{Time.now.to_i + wait}")
-    Library.new(address, @server.secret, @server.host).upload(format.metadata, format.files, format.folder)
+    library(address).upload(format.metadata, format.files, format.folder)
     note(format, 'committed', Time.now.to_i.to_s)
     forget(format, 'pending')
   rescue UploadError => e
@@ -269,12 +275,37 @@ class UploadQueue
     each('committed') do |format, file|
       next if File.read(file).to_i + (keep * 3600) > Time.now.to_i
 
-      FileUtils.rm_rf(format.folder)
-      forget(format, 'committed')
+      remove_copy(format)
     end
   end
 
   private
+
+  # Removes the published copy if the library says that it has exactly this content: the format may have been rendered
+  # again since the commit.
+  def remove_copy(format)
+    address = format.published? && format.library
+    return forget(format, 'committed') unless address
+    files = format.files
+    return upload(format) unless library(address).has?(format.metadata, files)
+
+    # Out of the way first: a rendering that ends at this moment is not removed.
+    aside = File.join(@folder, "#{format.id}-#{format.name}.removed")
+    FileUtils.rm_rf(aside)
+    FileUtils.mv(format.folder, aside)
+    return FileUtils.mv(aside, format.folder) unless format.files(aside) == files
+
+    FileUtils.rm_rf(aside)
+    forget(format, 'committed')
+  rescue UploadError => e
+    warn "usher: #{format.id} #{format.name}: #{e.message}"
+    # The recording was deleted in the library: the copy stays until its own deletion.
+    forget(format, 'committed') if e.deleted?
+  end
+
+  def library(address)
+    Library.new(address, @server.secret, @server.host)
+  end
 
   def each(kind)
     Dir.glob(File.join(@folder, "*.#{kind}")).sort.each do |file|

@@ -216,9 +216,17 @@ async fn r16_the_copy_on_the_server_goes_after_the_commit() -> Result<()> {
     site.upload(&format).await?;
     site.server.script(&["--pending"])?;
     assert!(site.server.has_copy(&format), "it stays for a day");
+    // The server renders the recording again, and its script does not run.
+    let mut again = format.clone();
+    again.files[0].1 = b"<svg>again</svg>".to_vec();
+    site.server.publish(&again, &site.address())?;
     site.server.keep_hours(0)?;
     site.server.script(&["--pending"])?;
+    assert!(site.server.has_copy(&format), "the library had other content; now it has this");
+    site.server.script(&["--pending"])?;
     assert!(!site.server.has_copy(&format) && site.server.queue("").iter().all(|name| name == "lock"));
+    let shapes = site.get(&format!("/presentation/{}/shapes.svg", format.id), &[]).await?;
+    assert_eq!(shapes.text().await?, "<svg>again</svg>");
     assert_eq!(site.list("").await?.texts("recordID").len(), 1);
     Ok(())
 }
