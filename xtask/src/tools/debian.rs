@@ -45,10 +45,22 @@ pub(super) fn unpack(package: &str, into: &Path, why: &str) -> Result<()> {
 
 /// Returns the names of the libraries that a package depends on, without the C library.
 pub(super) fn libraries_of(package: &str) -> Result<Vec<String>> {
+    let all = dependencies_of(package)?.into_iter();
+    Ok(all.filter(|name| name.starts_with("lib") && name != "libc6").collect())
+}
+
+/// Returns the first package with this beginning that a package depends on: the version behind a general name.
+pub(super) fn dependency_of(package: &str, beginning: &str) -> Result<String> {
+    let mut all = dependencies_of(package)?.into_iter();
+    all.find(|name| name.starts_with(beginning)).with_context(|| format!("Debian has no package {package}"))
+}
+
+fn dependencies_of(package: &str) -> Result<Vec<String>> {
+    update_if_never_done()?;
     let output = Command::new("apt-cache").args(["depends", package]).output().context("run apt-cache")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let named = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    Ok(named.filter(|name| name.starts_with("lib") && *name != "libc6").map(str::to_owned).collect())
+    Ok(named.map(str::to_owned).collect())
 }
 
 /// Fetches the package lists if the system has none, as in a fresh container.

@@ -109,6 +109,15 @@ async fn voice_bridges_are_unique_over_the_fleet_despite_failures() -> Result<()
     };
     let request = v1::UpdateServerRequest { server: Some(far), ..Default::default() };
     cluster.admin(0).servers_client().update_server(request).await?;
+    // Until the server was polled at its new address, it may have meetings without a record, and no id is placed.
+    for edge in 0..2 {
+        wait::until("ids to be placed", || async {
+            let created = cluster.client(edge).create("probe").await?;
+            ensure!(created.is_success(), "{}", created.body);
+            Ok(())
+        })
+        .await?;
+    }
     let ranges = BTreeMap::from([("school", 10_000..=10_049), ("firm", 10_025..=10_074)]);
     for (tenant, range) in &ranges {
         add_tenant(&cluster.admin(0), tenant, *range.start(), *range.end()).await?;
