@@ -246,7 +246,7 @@ class UploadQueue
     FileUtils.mkdir_p(@folder)
   end
 
-  # Uploads a format. What does not succeed stays in the queue, and nothing is raised.
+  # Uploads a format. A failed upload stays in the queue, and no error is raised.
   def upload(format)
     address = format.published? && format.library
     return forget(format, 'pending') unless address
@@ -266,7 +266,7 @@ class UploadQueue
     warn "usher: #{format.id} #{format.name}: #{e.class}: #{e.message}"
   end
 
-  # Tries what waits, and removes the copies whose time is over.
+  # Tries the waiting uploads, and removes the copies whose time is over.
   def work_off(all:)
     each('pending') { |format, file| upload(format) if all || File.read(file).split[1].to_i <= Time.now.to_i }
     keep = @server.keep_hours

@@ -6,6 +6,7 @@
 pub mod callback;
 pub mod id;
 pub mod meeting;
+pub mod recording;
 pub mod request_mark;
 pub mod revision;
 pub mod routing;

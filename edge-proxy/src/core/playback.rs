@@ -11,7 +11,7 @@ pub use recent_answers::{RecentAnswer, RecentAnswers};
 use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use percent_encoding::percent_decode_str;
-use usher_model::id::TenantId;
+use usher_model::{id::TenantId, recording::is_record_id};
 
 /// The longest path of a file below its recording, bytes.
 const PATH_MAX: usize = 512;
@@ -105,15 +105,6 @@ fn decoded(path: &str) -> Option<String> {
     let is_plain =
         !leads_out && path.len() <= PATH_MAX && !path.contains(|c: char| c.is_control() || c == '\\');
     is_plain.then(|| path.into_owned())
-}
-
-/// Returns whether a text has the form of a `recordID`, the only one that BBB's player accepts.
-fn is_record_id(text: &str) -> bool {
-    let Some((hash, time)) = text.split_once('-') else { return false };
-    hash.len() == 40
-        && hash.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && time.len() == 13
-        && time.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

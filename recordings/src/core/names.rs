@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use usher_model::recording::is_record_id;
 
 /// The reason why a text is no name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,14 +100,6 @@ impl GenerationId {
 
 fn is_lower_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
-}
-
-fn is_record_id(text: &str) -> bool {
-    let Some((hash, time)) = text.split_once('-') else { return false };
-    hash.len() == 40
-        && hash.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && time.len() == 13
-        && time.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_format_name(text: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::{
     ports::{IndexError, RecordingWrite, WriteOutcome},
 };
 
-/// What a row adds to the usage of a tenant.
+/// The part of a row in the usage of a tenant.
 struct CountedRow {
     version: i64,
     tenant: String,
@@ -118,7 +118,7 @@ async fn write_one(
     Ok(WriteOutcome::Done)
 }
 
-/// Writes the row. What queries ask for is what applications see, so that a list and its rows cannot
+/// Writes the row. Queries ask for the view of applications, so that a list and its rows cannot
 /// disagree.
 async fn keep_recording(
     connection: &mut SqliteConnection,
