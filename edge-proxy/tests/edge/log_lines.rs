@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::{DefaultGuard, Interest},
 };
 use usher_bbb::{call::ApiCall, query::encode};
 use usher_bbb_sim::{FaultKind, SimFault, SimOptions, SimRecording};
@@ -32,6 +33,16 @@ struct RepeatedLine {
 struct LogLines(Arc<Mutex<BTreeMap<String, RepeatedLine>>>);
 
 impl LogLines {
+    /// Collects the lines of this thread until the guard is dropped.
+    fn collected() -> (Self, DefaultGuard) {
+        static OTHER_TESTS: Once = Once::new();
+        OTHER_TESTS.call_once(|| {
+            tracing::subscriber::set_global_default(UndecidedSubscriber).expect("no other test sets one");
+        });
+        let lines = Self::default();
+        (lines.clone(), tracing::subscriber::set_default(lines))
+    }
+
     /// Returns the lines, and forgets them.
     fn take(&self) -> BTreeMap<String, RepeatedLine> {
         std::mem::take(&mut *self.0.lock().expect("no test panics here"))
@@ -83,6 +94,35 @@ impl Subscriber for LogLines {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// The subscriber of all threads that collect no lines. `tracing` remembers for the whole process whether anything
+/// wants a line, and decides so when the first thread comes to it. A thread without a subscriber would decide against
+/// the line for all tests; this subscriber has each thread decide for itself.
+struct UndecidedSubscriber;
+
+impl Subscriber for UndecidedSubscriber {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
 /// Checks that a crowd caused the line `expected`, and no line often.
 fn few(lines: &LogLines, expected: &str) {
     let lines = lines.take();
@@ -92,8 +132,7 @@ fn few(lines: &LogLines, expected: &str) {
 
 #[tokio::test]
 async fn one_tenants_requests_cause_few_lines_of_each_kind() {
-    let lines = LogLines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = LogLines::collected();
     let cluster = Cluster::start_with(2, |settings| {
         settings.public_url = Some("https://usher.test".into());
     })
@@ -139,8 +178,7 @@ async fn one_tenants_requests_cause_few_lines_of_each_kind() {
 /// Without a control plane every create fails, and every end stays unreported.
 #[tokio::test]
 async fn without_a_control_plane_requests_cause_few_lines() {
-    let lines = LogLines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = LogLines::collected();
     let cluster = Cluster::start(1).await;
     for number in 0..10 {
         cluster.client.create(&format!("m{number}")).await;
@@ -169,8 +207,7 @@ fn one(lines: &LogLines, message: &str, fields: &[&str]) {
 
 #[tokio::test]
 async fn a_refusal_is_logged_once_with_its_reason() {
-    let lines = LogLines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let (lines, _guard) = LogLines::collected();
     let server = SimOptions { body_limit: 1 << 20, ..SimOptions::new("server-secret-0").at_once() };
     let cluster = Cluster::over(server).await;
     cluster.client.create("room").await;
